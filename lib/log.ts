@@ -1,0 +1,69 @@
+// Conversation with the person, on stderr, so that stdout carries results only.
+// A terminal gets one line that rewrites itself; a file or a pipe gets plain lines, at most one every ten seconds.
+// Knows nothing of commands.
+
+const terminal = process.stderr.isTTY === true
+const PLAIN_SECONDS = 10 // a CI log with a line a second hides what matters
+const TERMINAL_SECONDS = 0.1 // faster than this no eye follows, and writing costs
+let lineOpen = false
+
+function write(text: string): void {
+  process.stderr.write(text)
+}
+
+function closeLine(): void {
+  if (lineOpen) write('\r\x1b[2K')
+  lineOpen = false
+}
+
+export function say(line: string): void {
+  closeLine()
+  write(`${line}\n`)
+}
+
+export function warn(line: string): void {
+  say(`warning: ${line}`)
+}
+
+export type Progress = { step(done?: number, note?: string): void; end(): void }
+
+/** Shows how far a long job is and how long it still takes: `progress('embed', 438, 'firms')`, then `.step()`. */
+export function progress(verb: string, total: number, unit: string, now: () => number = Date.now): Progress {
+  const start = now()
+  let count = 0
+  let shown = start
+  return {
+    step(done = 1, note = '') {
+      count += done
+      const time = now()
+      const seconds = (time - shown) / 1000
+      if (seconds < (terminal ? TERMINAL_SECONDS : PLAIN_SECONDS)) return
+      shown = time
+      const left = count === 0 ? '' : `, ${duration(((time - start) / 1000) * (total / count - 1))} left`
+      const line = `${verb}: ${thousands(count)} of ${thousands(total)} ${unit}${left}${note && `, ${note}`}`
+      if (!terminal) return say(line)
+      write(`\r\x1b[2K${line.slice(0, (process.stderr.columns ?? 80) - 1)}`)
+      lineOpen = true
+    },
+    end: closeLine,
+  }
+}
+
+/** 3.2 s, 4 min 10 s, 2 h 5 min: as a person says it. */
+export function duration(seconds: number): string {
+  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`
+  const whole = Math.round(seconds)
+  if (whole < 60) return `${whole} s`
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
+}
+
+/** 43211 → 43,211 */
+export function thousands(n: number): string {
+  return Math.round(n).toLocaleString('en-US')
+}
+
+/** `count(1, 'firm')` → 1 firm; `count(3, 'call')` → 3 calls. */
+export function count(n: number, thing: string): string {
+  return `${thousands(n)} ${thing}${n === 1 ? '' : 's'}`
+}

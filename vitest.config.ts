@@ -1,0 +1,13 @@
+// How the tests run: one process a file, no watch; what needs long says so beside its test.
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    // Two files at a time: the machine that must pass has two cores, and each database test brings its own server.
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+  },
+})
