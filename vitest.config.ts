@@ -1,9 +1,11 @@
 // How the tests run: one process a file, no watch; what needs long says so beside its test.
 import { defineConfig } from 'vitest/config'
+import { plainSummary } from './test/plain-summary.ts'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    reporters: ['default', plainSummary],
     pool: 'forks',
     // Two files at a time: the machine that must pass has two cores, and each database test brings its own server.
     maxWorkers: 2,

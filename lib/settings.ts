@@ -5,13 +5,16 @@ import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { UserError } from './errors.ts'
 
+/** The model that ships needs no network and was made for earnings calls (data/model/earnings-static-256/README.md). */
+export const SHIPPED_MODEL = 'earnings-static-256'
+
 export type Settings = Readonly<{
   /** Folder of the embedded database and of caches; made when first needed. */
   home: string
   /** A Postgres server instead of the embedded database; may hold a password, so it is never printed. */
   databaseUrl: string | undefined
-  /** Name of a shipped model or folder of an ONNX model. */
-  model: string
+  /** Name of a shipped model or folder of an ONNX model; absent means the database's own, or the shipped one. */
+  model: string | undefined
   /** Threads for the model and workers for the clustering. */
   threads: number
   /** Key of the language model's API; absent means keyword names. */
@@ -29,8 +32,7 @@ export function readSettings(environment: Environment = process.env): Settings {
   return Object.freeze({
     home: resolve(environment.QUARTERDECK_HOME || '.quarterdeck'),
     databaseUrl: environment.DATABASE_URL || undefined,
-    // The model that ships needs no network and was made for earnings calls (data/model/earnings-static-256/README.md).
-    model: environment.QUARTERDECK_MODEL || 'earnings-static-256',
+    model: environment.QUARTERDECK_MODEL || undefined,
     // One thread a core; in a container Node counts what the container may use.
     threads: wholeNumber(environment, 'QUARTERDECK_THREADS', availableParallelism(), 1, 1024),
     chatKey: environment.XAI_API_KEY || undefined,

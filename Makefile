@@ -1,0 +1,86 @@
+# The pipeline in reading order. Each line calls one command; all thinking is in commands/ and lib/.
+#
+#   make quarter Q=2024Q3                          the whole quarter, from transcripts to themes
+#   make quarter Q=2016Q3 TRANSCRIPTS=~/calls      the same with your own transcripts: a folder or a file
+#   make cluster-firm Q=2016Q4 FIRM=MU FORCE=1     one step, one firm, again
+
+Q ?=
+FIRM ?=
+FORCE ?=
+# Samples that ship stand in data/samples/; with neither, ingest goes on with what the database has.
+TRANSCRIPTS ?= $(wildcard data/samples/$(Q))
+
+RUN := node bin/quarterdeck.mjs
+WHAT = --quarter "$(Q)"
+WHOSE = $(if $(FIRM),--firm "$(FIRM)") $(if $(FORCE),--force)
+
+.DEFAULT_GOAL := help
+.PHONY: help quarter ingest embed cluster-firm name-topics aggregate index themes status db-start db-stop test check bench docs clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@sed -n 's/^#   /  /p' Makefile
+
+quarter: node_modules ## All steps of a quarter: Q=2024Q3 [TRANSCRIPTS=folder-or-file]
+	@$(RUN) ingest $(WHAT) $(if $(TRANSCRIPTS),"$(TRANSCRIPTS)")
+	@$(RUN) embed $(WHAT)
+	@$(RUN) cluster-firm $(WHAT)
+	@$(RUN) name-topics $(WHAT)
+	@$(RUN) aggregate $(WHAT)
+	@$(RUN) index $(WHAT)
+	@$(RUN) themes $(WHAT)
+
+ingest: node_modules ## Step 1, read transcripts: Q= TRANSCRIPTS= [FIRM=] [FORCE=1]
+	@$(RUN) ingest $(WHAT) $(WHOSE) $(if $(TRANSCRIPTS),"$(TRANSCRIPTS)")
+
+embed: node_modules ## Step 2, an embedding for every sentence: Q= [FIRM=] [FORCE=1]
+	@$(RUN) embed $(WHAT) $(WHOSE)
+
+cluster-firm: node_modules ## Step 3, topics of each firm: Q= [FIRM=] [FORCE=1]
+	@$(RUN) cluster-firm $(WHAT) $(WHOSE)
+
+name-topics: node_modules ## Step 4, names for the topics: Q= [FIRM=] [FORCE=1]
+	@$(RUN) name-topics $(WHAT) $(WHOSE)
+
+aggregate: node_modules ## Step 5, themes across firms: Q= [FORCE=1]
+	@$(RUN) aggregate $(WHAT) $(if $(FORCE),--force)
+
+index: node_modules ## Step 6, the vector index: Q= [FORCE=1]
+	@$(RUN) index $(WHAT) $(if $(FORCE),--force)
+
+themes: node_modules ## Show the themes of a quarter: Q=
+	@$(RUN) themes $(WHAT)
+
+status: node_modules ## Show what is done and what is left: [Q=]
+	@$(RUN) status $(if $(Q),$(WHAT))
+
+db-start: node_modules ## Start the embedded database and print how to connect
+	@$(RUN) db-start
+
+db-stop: node_modules ## Stop the embedded database
+	@$(RUN) db-stop
+
+test: node_modules ## Type check, lint, and all tests
+	@bash test/setup-python.sh
+	@npm run --silent check
+	@npm run --silent test
+
+check: node_modules ## Type check and lint alone
+	@npm run --silent check
+
+bench: node_modules ## The figures of docs/benchmarks.md
+	@npm run --silent bench
+
+docs: node_modules ## Write docs/commands.md and docs/data-dictionary.md anew
+	@npm run --silent docs
+
+clean: node_modules ## Delete the embedded database of this folder; asks first
+	@$(RUN) db-stop
+	@printf 'Delete %s with every quarter in it? Type yes: ' "$${QUARTERDECK_HOME:-.quarterdeck}"; \
+	  read answer && [ "$$answer" = yes ] && rm -rf "$${QUARTERDECK_HOME:-.quarterdeck}" && echo 'Deleted.' || echo 'Nothing was deleted.'
+
+# Packages: again whenever the lock file is newer than what was installed.
+node_modules: package.json package-lock.json
+	@npm ci --loglevel=error
+	@touch node_modules

@@ -1,0 +1,138 @@
+// The door: argv in, exit code out, one catch. The only file that knows cac and exit codes.
+// 0 done, 1 could not be done, 2 wrong command line, 75 the database went away: run it again (EX_TEMPFAIL of sysexits.h).
+
+import { type CAC, cac } from 'cac'
+import { commands } from '../commands/all.ts'
+import { codeVersion } from '../lib/code-version.ts'
+import type { Command, FlagValues } from '../lib/command.ts'
+import { DatabaseLost, UsageError, UserError } from '../lib/errors.ts'
+import { say } from '../lib/log.ts'
+import { readSettings } from '../lib/settings.ts'
+
+const argv = process.argv.slice(2)
+
+// `quarterdeck sql … | head` closes our output: that is the reader's right, not an error.
+process.stdout.on('error', error => {
+  if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0)
+  throw error
+})
+
+process.on('uncaughtException', fail)
+process.on('unhandledRejection', fail)
+try {
+  await main()
+} catch (error) {
+  fail(error)
+}
+
+async function main(): Promise<void> {
+  const cli = describe()
+  const { options } = cli.parse(['node', 'quarterdeck', ...argv], { run: false })
+  if (options.help || options.version) return
+  const matched = cli.matchedCommand
+  const command = commands.find(one => one.verb === matched?.name)
+  if (matched === undefined || command === undefined) return refuseVerb(cli)
+  try {
+    matched.checkUnknownOptions()
+    matched.checkOptionValue()
+    matched.checkRequiredArgs()
+    matched.checkUnusedArgs()
+  } catch (error) {
+    throw new UsageError(`${command.verb}: ${(error as Error).message}`, `quarterdeck ${command.verb} --help`)
+  }
+  await command.run({
+    words: wordsOf(command),
+    flags: flagsOf(command),
+    settings: readSettings(),
+    columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+    print: (text: string) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
+  })
+  // Pools and sessions are closed by their owners; whatever else keeps the process alive is a bug that must show.
+}
+
+function describe(): CAC {
+  const cli = cac('quarterdeck')
+  for (const command of commands) {
+    const described = cli.command(`${command.verb}${command.words ? ` [...${command.words}]` : ''}`, command.summary)
+    for (const flag of command.flags) {
+      const standard = flag.default === undefined ? '' : ` (default: ${flag.default})`
+      described.option(`--${flag.name}${flag.value ? ` <${flag.value}>` : ''}`, flag.summary + standard)
+    }
+    for (const example of command.examples) described.example(`  $ quarterdeck ${example}`)
+  }
+  cli.option('--debug', 'Show where an error comes from')
+  cli.help(sections => {
+    const command = commands.find(one => one.verb === cli.matchedCommandName)
+    if (command) sections.splice(1, 0, { body: command.about })
+  })
+  cli.version(codeVersion())
+  return cli
+}
+
+function refuseVerb(cli: CAC): void {
+  const [verb] = argv
+  if (verb === undefined) {
+    cli.outputHelp()
+    return
+  }
+  const near = commands.filter(command => command.verb.startsWith(verb.slice(0, 3))).map(command => command.verb)
+  throw new UsageError(
+    `there is no command ${JSON.stringify(verb)}${near.length > 0 ? `; near: ${near.join(', ')}` : ''}`,
+    'quarterdeck --help',
+  )
+}
+
+/*
+ * cac reads `--firm 0000320193` as the number 320193 and `--firm 1e5` as 100000. What it checks is right, what it
+ * returns is not, so the text is taken from argv itself once cac has found the command line sound.
+ */
+function flagsOf(command: Command): FlagValues {
+  const values: Record<string, string | boolean> = {}
+  walk(command, (name, value) => {
+    values[name] = value
+  })
+  return values
+}
+
+function wordsOf(command: Command): string[] {
+  return walk(command, () => {}).slice(1)
+}
+
+function walk(command: Command, found: (name: string, value: string | boolean) => void): string[] {
+  const words: string[] = []
+  for (let i = 0; i < argv.length; i++) {
+    const text = argv[i]
+    if (text === '--') return [...words, ...argv.slice(i + 1)]
+    if (!text.startsWith('--')) {
+      words.push(text)
+      continue
+    }
+    const [name, attached] = splitFlag(text.slice(2))
+    const flag = command.flags.find(one => one.name === name)
+    if (flag?.value === undefined) found(name, true)
+    else found(name, attached ?? argv[++i] ?? '')
+  }
+  return words
+}
+
+function splitFlag(text: string): [string, string | undefined] {
+  const at = text.indexOf('=')
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
+}
+
+function fail(error: unknown): never {
+  const debug = argv.includes('--debug')
+  if (error instanceof UserError) {
+    say(`quarterdeck: ${error.message}`)
+    if (error.hint) say(`  → ${error.hint}`)
+    if (debug) say(String(error.cause instanceof Error ? error.cause.stack : error.stack))
+    process.exit(error instanceof UsageError ? 2 : error instanceof DatabaseLost ? 75 : 1)
+  }
+  say(`quarterdeck: this should not have happened: ${error instanceof Error ? error.message : String(error)}`)
+  say(
+    debug && error instanceof Error
+      ? String(error.stack)
+      : '  → run it again with --debug to see where, and please report it',
+  )
+  process.exit(1)
+}

@@ -1,0 +1,29 @@
+// Every command, in pipeline order first: the help page and docs/commands.md show them so.
+
+import { command as aggregate } from './aggregate.ts'
+import { command as buildIndex } from './build-index.ts'
+import { command as clusterFirm } from './cluster-firm.ts'
+import { command as dbStart } from './db-start.ts'
+import { command as dbStop } from './db-stop.ts'
+import { command as embed } from './embed.ts'
+import { command as ingest } from './ingest.ts'
+import { command as nameTopics } from './name-topics.ts'
+import { command as search } from './search.ts'
+import { command as sql } from './sql.ts'
+import { command as status } from './status.ts'
+import { command as themes } from './themes.ts'
+
+export const commands = [
+  ingest,
+  embed,
+  clusterFirm,
+  nameTopics,
+  aggregate,
+  buildIndex,
+  themes,
+  search,
+  sql,
+  status,
+  dbStart,
+  dbStop,
+]

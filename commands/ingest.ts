@@ -1,0 +1,285 @@
+// ingest: transcripts in, sentences out. Reads files, folders and standard input, keeps the calls of one quarter, cuts
+// them into sentences, and marks talk (greetings, operator, safe harbour …) with its reason, so that later steps can
+// leave it out. How a vendor's file is read is lib/text/formats; what counts as talk is lib/text/talk.ts.
+
+import { codeVersion } from '../lib/code-version.ts'
+import type { Command } from '../lib/command.ts'
+import {
+  callIdOf,
+  knownCalls,
+  MOST_SENTENCES_OF_A_CALL,
+  type StoredCall,
+  sentencesByFirm,
+  setCommonWords,
+  setTalk,
+  sizeOfQuarter,
+  talkOfQuarter,
+  writeCall,
+} from '../lib/db/calls.ts'
+import type { Database } from '../lib/db/connect.ts'
+import { withDatabase } from '../lib/db/open.ts'
+import { ensureQuarter } from '../lib/db/quarters.ts'
+import { recorded } from '../lib/db/runs.ts'
+import { ALL_FIRMS, finishWork, keepLeases, nextClaim, openWork, talkChanged } from '../lib/db/work.ts'
+import { UsageError, UserError } from '../lib/errors.ts'
+import { openTexts } from '../lib/files.ts'
+import { FIRM, FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag, textFlag } from '../lib/flags.ts'
+import { count, duration, say, thousands, warn } from '../lib/log.ts'
+import { formatNames, formatOf } from '../lib/text/formats/all.ts'
+import { createQuarterCounts, localReason } from '../lib/text/talk.ts'
+import { contentHash, quarterOf, sentencesOf, type Transcript } from '../lib/text/transcript.ts'
+
+export const command: Command = {
+  verb: 'ingest',
+  summary: 'Read the earnings calls of a quarter from files, folders or standard input',
+  about:
+    'Reads transcripts, takes those of the quarter and passes over the others. A call that is in the database already ' +
+    'is left alone, a changed one is replaced, and what later steps made of it becomes stale. Without PATH it only ' +
+    'completes an ingest that was cut off.',
+  words: 'PATH',
+  flags: [
+    QUARTER,
+    { name: 'firm', value: 'FIRM', summary: 'Only this firm; names the firm of a text that does not say' },
+    { name: 'format', value: 'FORMAT', summary: `Do not guess the format: ${formatNames.join(', ')}` },
+    { name: 'skip-bad', summary: 'Go on without files that cannot be read, instead of ending with an error' },
+    { ...FORCE, summary: 'Load calls again that are in the database already' },
+    JSON_OUTPUT,
+  ],
+  examples: [
+    'ingest data/samples/2024Q3 --quarter 2024Q3',
+    'ingest wrds.csv.gz --quarter 2024Q3 --format capital-iq',
+    'ingest - --quarter 2024Q3 --firm ACME < call.txt',
+  ],
+  async run({ words, flags, settings, print }) {
+    const options = {
+      paths: words,
+      quarter: quarterFlag(flags),
+      firm: textFlag(flags, FIRM.name)?.toUpperCase(),
+      format: textFlag(flags, 'format'),
+      skipBad: switchFlag(flags, 'skip-bad'),
+      force: switchFlag(flags, 'force'),
+    }
+    const result = await withDatabase(settings, sql =>
+      recorded(
+        sql,
+        {
+          command: 'ingest',
+          quarter: options.quarter,
+          options: { paths: words.join(' '), firm: options.firm ?? null, format: options.format ?? null },
+          codeVersion: codeVersion(),
+        },
+        async () => {
+          const done = await ingest(sql, options)
+          return { ...done, counts: { loaded: done.loaded, unchanged: done.unchanged, sentences: done.sentences } }
+        },
+      ),
+    )
+    if (switchFlag(flags, 'json')) print(JSON.stringify(withoutCounts(result)))
+    if (result.refused.length > 0 && !options.skipBad) {
+      throw new UserError(
+        `${count(result.refused.length, 'file')} could not be read, named above; the others are in the database`,
+        'mend or remove them, or go on without them: --skip-bad',
+      )
+    }
+  },
+}
+
+function withoutCounts<Result extends { counts: unknown }>({ counts, ...rest }: Result): Omit<Result, 'counts'> {
+  void counts
+  return rest
+}
+
+export type IngestOptions = {
+  paths: readonly string[]
+  quarter: string
+  firm?: string | undefined
+  format?: string | undefined
+  /** Whether a file that cannot be read may be passed over; it is listed in `refused` either way. */
+  skipBad?: boolean
+  force?: boolean
+}
+
+export type IngestResult = {
+  quarter: string
+  loaded: number
+  unchanged: number
+  /** Calls of other quarters or firms. */
+  passedOver: number
+  refused: { file: string; reason: string }[]
+  /** Of the whole quarter, after this run. */
+  firms: number
+  calls: number
+  sentences: number
+  talk: number
+}
+
+/** Loads the calls of a quarter from the paths and marks talk over the whole quarter. */
+export async function ingest(sql: Database, options: IngestOptions): Promise<IngestResult> {
+  const { quarter, paths } = options
+  await ensureQuarter(sql, quarter)
+  if (paths.length === 0 && (await sizeOfQuarter(sql, quarter)).calls === 0)
+    throw new UsageError(
+      `no transcripts given, and the database has none of ${quarter}`,
+      `quarterdeck ingest PATH --quarter ${quarter}, or make quarter Q=${quarter} TRANSCRIPTS=PATH`,
+    )
+  const tally = await loadCalls(sql, options)
+  const talk = await markTalk(sql, quarter)
+  const size = await sizeOfQuarter(sql, quarter)
+  if (paths.length > 0 && tally.loaded + tally.unchanged === 0) refuseEmptyHanded(tally, options)
+  const share = size.sentences === 0 ? 0 : (100 * talk) / size.sentences
+  say(
+    `ingest ${quarter}: ${count(tally.loaded, 'call')} loaded, ${thousands(tally.unchanged)} unchanged, ` +
+      `${thousands(tally.passedOver)} passed over; the quarter has ${count(size.firms, 'firm')}, ` +
+      `${count(size.calls, 'call')}, ${count(size.sentences, 'sentence')}, ${share.toFixed(0)} % talk`,
+  )
+  return {
+    quarter,
+    loaded: tally.loaded,
+    unchanged: tally.unchanged,
+    passedOver: tally.passedOver,
+    refused: tally.refused,
+    ...size,
+    talk,
+  }
+}
+
+type Tally = {
+  loaded: number
+  unchanged: number
+  passedOver: number
+  refused: { file: string; reason: string }[]
+  /** Calls seen, by their own quarter: says what else there is when the wanted quarter is not. */
+  quarters: Map<string, number>
+}
+
+async function loadCalls(sql: Database, options: IngestOptions): Promise<Tally> {
+  const { quarter, firm } = options
+  const known = await knownCalls(sql, quarter)
+  const sourceOfCall = new Map<string, string>()
+  const tally: Tally = { loaded: 0, unchanged: 0, passedOver: 0, refused: [], quarters: new Map() }
+  const start = Date.now()
+  let said = start
+
+  for await (const file of openTexts(options.paths)) {
+    try {
+      const format = await formatOf(file, options.format)
+      for await (const transcript of format.read(file, { firm, quarter })) {
+        const itsQuarter = quarterOf(transcript)
+        tally.quarters.set(itsQuarter, (tally.quarters.get(itsQuarter) ?? 0) + 1)
+        if (itsQuarter !== quarter || (firm !== undefined && transcript.firmKey !== firm)) {
+          tally.passedOver++
+          continue
+        }
+        const call = storedCall(transcript, quarter, format.name)
+        const id = call.callId.toString()
+        const earlier = sourceOfCall.get(id)
+        if (earlier !== undefined) {
+          warn(`${call.source} is the same call as ${earlier}; the first one counts`)
+          continue
+        }
+        sourceOfCall.set(id, call.source)
+        if (known.get(id) === call.contentHash && !options.force) {
+          tally.unchanged++
+          continue
+        }
+        await writeCall(sql, call)
+        tally.loaded++
+        // How many files a folder or a stream still holds is not known, so there is no time left to tell.
+        if (Date.now() - said > 2000) {
+          said = Date.now()
+          say(`ingest ${quarter}: ${count(tally.loaded, 'call')} in ${duration((said - start) / 1000)}`)
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof UserError) || error instanceof UsageError) throw error
+      warn(error.message)
+      if (error.hint) say(`  → ${error.hint}`)
+      tally.refused.push({ file: file.name, reason: error.message })
+    }
+  }
+  return tally
+}
+
+function storedCall(transcript: Transcript, quarter: string, format: string): StoredCall {
+  const sentences = [...sentencesOf(transcript)].map(({ text, turn }) => ({
+    speaker: turn.speaker,
+    // One spelling for the operator, whatever the vendor calls her: markTalk reads it again.
+    role: turn.operator ? OPERATOR : turn.role,
+    section: turn.section,
+    text,
+    talk: localReason(text, turn.operator),
+  }))
+  if (sentences.length > MOST_SENTENCES_OF_A_CALL)
+    throw new UserError(
+      `${transcript.sourceName} has ${thousands(sentences.length)} sentences; a call has at most ${thousands(MOST_SENTENCES_OF_A_CALL)}`,
+      'check that the file holds one call, not many',
+    )
+  return {
+    callId: callIdOf(transcript.key),
+    firmId: transcript.firmKey,
+    ticker: transcript.ticker,
+    name: transcript.name,
+    identifiers: transcript.identifiers,
+    quarter,
+    calendarQuarter: transcript.callDate === null ? null : quarterOf({ ...transcript, fiscalQuarter: null }),
+    fiscalQuarter: transcript.fiscalQuarter,
+    callDate: transcript.callDate,
+    source: transcript.sourceName,
+    format,
+    contentHash: contentHash(transcript),
+    sentences,
+  }
+}
+
+const OPERATOR = 'Operator'
+
+/**
+ * Marks talk over the whole quarter, where calls were loaded since the last time: which phrases many firms share can
+ * only be known when all firms are there. Firms whose marks change are clustered again. Returns the sentences marked.
+ */
+async function markTalk(sql: Database, quarter: string): Promise<number> {
+  const target = { quarter, firmId: ALL_FIRMS }
+  await openWork(sql, 'ingest', target, '', false)
+  const claim = await nextClaim(sql, 'ingest', target, workers => say(`ingest: waiting for ${workers.join(', ')}`))
+  if (claim === undefined) return await talkOfQuarter(sql, quarter)
+  const leases = keepLeases(sql)
+  try {
+    const counts = createQuarterCounts()
+    for await (const { firmId, sentences } of sentencesByFirm(sql, quarter))
+      for (const { text } of sentences) counts.count(firmId, text)
+    let total = 0
+    for await (const { firmId, sentences } of sentencesByFirm(sql, quarter)) {
+      const changed: [bigint, string | null][] = []
+      for (const { sentenceId, text, role, talk: before } of sentences) {
+        const now = counts.reason(text, role === OPERATOR)
+        if (now !== null) total++
+        if (now !== before) changed.push([sentenceId, now])
+      }
+      if (changed.length === 0) continue
+      await sql.begin(async tx => {
+        await setTalk(tx, quarter, changed)
+        await talkChanged(tx, quarter, [firmId])
+      })
+    }
+    await finishWork(sql, claim, '', tx => setCommonWords(tx, quarter, counts.commonWords()))
+    return total
+  } finally {
+    leases.stop()
+  }
+}
+
+function refuseEmptyHanded(tally: Tally, { quarter, firm, paths }: IngestOptions): never {
+  if (tally.refused.length > 0)
+    throw new UserError(
+      `nothing of ${paths.join(' ')} could be read: ${tally.refused[0].reason}`,
+      'see the lines above',
+    )
+  const found = [...tally.quarters].sort().map(([name, calls]) => `${name} (${count(calls, 'call')})`)
+  if (found.length === 0)
+    throw new UserError(`${paths.join(' ')} holds no earnings call`, 'quarterdeck ingest --help lists what can be read')
+  const others = [...tally.quarters.keys()].filter(name => name !== quarter).sort()
+  throw new UserError(
+    `no call of ${quarter}${firm ? ` by ${firm}` : ''} in ${paths.join(' ')}; found ${found.join(', ')}`,
+    others.length > 0 ? `--quarter ${others[0]}` : 'check --firm',
+  )
+}

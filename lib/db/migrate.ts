@@ -1,0 +1,66 @@
+// Brings a database to the schema of this version: runs sql/NNN_*.sql that it has not seen, forward only.
+// Safe when several processes start at once: one transaction holds a lock, the others wait and find nothing to do.
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { UserError } from '../errors.ts'
+import type { Database } from './connect.ts'
+
+const folder = fileURLToPath(new URL('../../sql/', import.meta.url))
+
+// Any number that no other program of the same server uses for a lock: the letters "qdck".
+const MIGRATION_LOCK = 0x7164636b
+
+type Migration = { version: number; file: string }
+
+export function migrations(): Migration[] {
+  return readdirSync(folder)
+    .filter(file => /^\d{3}_.+\.sql$/.test(file))
+    .sort()
+    .map(file => ({ version: Number(file.slice(0, 3)), file }))
+}
+
+/** Applies what is missing; returns the files that were run. Refuses a database made by a newer quarterdeck. */
+export async function migrate(sql: Database): Promise<string[]> {
+  const known = migrations()
+  const newest = known[known.length - 1].version
+  // The common case costs one query and no lock.
+  const current = await schemaVersion(sql)
+  if (current === newest) return []
+  return await sql.begin(async tx => {
+    await tx`select pg_advisory_xact_lock(${MIGRATION_LOCK})`
+    await tx`
+      create table if not exists schema_versions (
+        version integer primary key,
+        file text not null
+      )`
+    const [{ version }] = await tx<
+      { version: number }[]
+    >`select coalesce(max(version), 0)::int as version from schema_versions`
+    if (version > newest)
+      throw new UserError(
+        `the database has schema version ${version}; this quarterdeck knows versions up to ${newest}`,
+        'use the newer quarterdeck that made it, or another database',
+      )
+    const missing = known.filter(migration => migration.version > version)
+    for (const migration of missing) {
+      await tx.unsafe(readFileSync(folder + migration.file, 'utf8'))
+      await tx`insert into schema_versions ${tx(migration)}`
+    }
+    if (version < 1) {
+      await tx`comment on table schema_versions is 'Which files of sql/ this database has seen.'`
+      await tx`comment on column schema_versions.version is 'Number of the file.'`
+      await tx`comment on column schema_versions.file is 'Name of the file.'`
+    }
+    return missing.map(migration => migration.file)
+  })
+}
+
+async function schemaVersion(sql: Database): Promise<number> {
+  const [{ there }] = await sql<{ there: boolean }[]>`select to_regclass('schema_versions') is not null as there`
+  if (!there) return 0
+  const [{ version }] = await sql<
+    { version: number }[]
+  >`select coalesce(max(version), 0)::int as version from schema_versions`
+  return version
+}

@@ -1,0 +1,44 @@
+// Provenance: one row a run of a command, so that every number in the other tables can be traced.
+
+import { DatabaseLost } from '../errors.ts'
+import { workerName } from '../worker-name.ts'
+import type { Database } from './connect.ts'
+
+export type Run = {
+  command: string
+  quarter?: string | undefined
+  options: Record<string, string | number | boolean | null>
+  codeVersion: string
+  model?: string | undefined
+  seed?: number | undefined
+}
+
+export type Counts = Record<string, number | string>
+
+/** Runs `work` between a row that says it began and the same row saying how it ended. */
+export async function recorded<Result extends { counts: Counts }>(
+  sql: Database,
+  run: Run,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const [{ runId }] = await sql<{ runId: bigint }[]>`
+    insert into runs (command, quarter, options, code_version, model, seed, worker)
+    values (${run.command}, ${run.quarter ?? null}, ${sql.json(run.options)}, ${run.codeVersion},
+      ${run.model ?? null}, ${run.seed ?? null}, ${workerName})
+    returning run_id as "runId"`
+  const finish = (outcome: 'done' | 'failed', counts: Counts) => sql`
+    update runs
+    set finished_at = now(), outcome = ${outcome}, counts = ${sql.json(counts)},
+      peak_memory_mb = ${Math.round(process.resourceUsage().maxRSS / 1024)}
+    where run_id = ${runId.toString()}`
+  try {
+    const result = await work()
+    await finish('done', result.counts)
+    return result
+  } catch (error) {
+    // A lost database cannot be told: the row stays `running`, as it does after a kill.
+    // The error itself goes to the person; its text may quote the input, so it stays out of the table.
+    if (!(error instanceof DatabaseLost)) await finish('failed', {}).catch(() => {})
+    throw error
+  }
+}

@@ -1,0 +1,153 @@
+// The tables `topics`, `topic_sentences` and `topic_names`: what `cluster-firm` and `name-topics` write.
+
+import type { Queries } from './connect.ts'
+import { copyRows } from './copy.ts'
+
+export type Topic = {
+  topicId: string
+  label: string
+  size: number
+  keywords: readonly string[]
+  keywordWeights: readonly number[]
+  representativeSentences: readonly bigint[]
+  centroid: Float32Array
+}
+
+export type Membership = { sentenceId: bigint; topicId: string | null; probability: number }
+
+/** `topicIdOf('2016Q4', 'MU', 3)` → 2016Q4/MU/03 */
+export function topicIdOf(quarter: string, firmId: string, number: number): string {
+  return `${quarter}/${firmId}/${String(number).padStart(2, '0')}`
+}
+
+/** Replaces the topics of a firm's quarter; names, topic vectors and theme memberships of the old ones go with them. */
+export async function replaceTopics(
+  tx: Queries,
+  quarter: string,
+  firmId: string,
+  topics: readonly Topic[],
+  memberships: readonly Membership[],
+): Promise<void> {
+  await tx`delete from topic_sentences where quarter = ${quarter} and firm_id = ${firmId}`
+  await tx`delete from topics where quarter = ${quarter} and firm_id = ${firmId}`
+  await copyRows(
+    tx,
+    'topics',
+    [
+      { name: 'topic_id', type: 'text' },
+      { name: 'firm_id', type: 'text' },
+      { name: 'quarter', type: 'text' },
+      { name: 'label', type: 'text' },
+      { name: 'size', type: 'int4' },
+      { name: 'keywords', type: 'text[]' },
+      { name: 'keyword_weights', type: 'float4[]' },
+      { name: 'representative_sentences', type: 'int8[]' },
+      { name: 'centroid', type: 'vector' },
+    ],
+    topics.map(topic => [
+      topic.topicId,
+      firmId,
+      quarter,
+      topic.label,
+      topic.size,
+      topic.keywords,
+      topic.keywordWeights,
+      topic.representativeSentences,
+      topic.centroid,
+    ]),
+  )
+  await copyRows(
+    tx,
+    'topic_sentences',
+    [
+      { name: 'quarter', type: 'text' },
+      { name: 'sentence_id', type: 'int8' },
+      { name: 'firm_id', type: 'text' },
+      { name: 'topic_id', type: 'text' },
+      { name: 'probability', type: 'float4' },
+    ],
+    memberships.map(one => [quarter, one.sentenceId, firmId, one.topicId, one.probability]),
+  )
+}
+
+export type TopicToName = { topicId: string; keywords: string[]; sentences: string[] }
+
+/** The topics of a firm's quarter with the evidence to name them by. */
+export async function topicsToName(sql: Queries, quarter: string, firmId: string): Promise<TopicToName[]> {
+  return await sql<TopicToName[]>`
+    select topic_id as "topicId", keywords,
+      array(
+        select s.text
+        from unnest(t.representative_sentences) with ordinality as r (sentence_id, place)
+        join sentences s on s.quarter = t.quarter and s.sentence_id = r.sentence_id
+        order by r.place
+      ) as sentences
+    from topics t
+    where quarter = ${quarter} and firm_id = ${firmId}
+    order by topic_id`
+}
+
+export type TopicName = {
+  topicId: string
+  name: string
+  summary: string
+  source: 'llm' | 'keywords'
+  model: string | null
+  promptHash: string | null
+}
+
+/** Replaces the names of a firm's topics. */
+export async function replaceTopicNames(
+  tx: Queries,
+  quarter: string,
+  firmId: string,
+  names: readonly TopicName[],
+): Promise<void> {
+  await tx`
+    delete from topic_names using topics
+    where topics.topic_id = topic_names.topic_id and topics.quarter = ${quarter} and topics.firm_id = ${firmId}`
+  await copyRows(
+    tx,
+    'topic_names',
+    [
+      { name: 'topic_id', type: 'text' },
+      { name: 'name', type: 'text' },
+      { name: 'summary', type: 'text' },
+      { name: 'source', type: 'text' },
+      { name: 'model', type: 'text' },
+      { name: 'prompt_hash', type: 'text' },
+    ],
+    names.map(name => [name.topicId, name.name, name.summary, name.source, name.model, name.promptHash]),
+  )
+}
+
+export type ShownTopic = { topicId: string; name: string; size: number; keywords: string[]; example: string }
+
+/** A firm's topics as a person reads them, largest first. */
+export async function shownTopics(sql: Queries, quarter: string, firmId: string): Promise<ShownTopic[]> {
+  return await sql<ShownTopic[]>`
+    select t.topic_id as "topicId", coalesce(n.name, t.label) as name, t.size, t.keywords,
+      coalesce((
+        select s.text from sentences s
+        where s.quarter = t.quarter and s.sentence_id = t.representative_sentences[1]
+      ), '') as example
+    from topics t
+    left join topic_names n using (topic_id)
+    where t.quarter = ${quarter} and t.firm_id = ${firmId}
+    order by t.topic_id`
+}
+
+/** Counts of a quarter's clustering, for the last line of a command. */
+export async function topicCounts(
+  sql: Queries,
+  quarter: string,
+  firmId: string | null,
+): Promise<{ topics: number; sentences: number; noise: number }> {
+  const [row] = await sql<{ topics: number; sentences: number; noise: number }[]>`
+    select
+      (select count(*)::int from topics where quarter = ${quarter} and (${firmId}::text is null or firm_id = ${firmId})) as topics,
+      count(*)::int as sentences,
+      count(*) filter (where topic_id is null)::int as noise
+    from topic_sentences where quarter = ${quarter} and (${firmId}::text is null or firm_id = ${firmId})`
+  return row
+}

@@ -1,0 +1,279 @@
+// What is done, what is left, and who has it in hand: the table `work`.
+//
+// A process never holds a lock while it computes. It takes a lease (one statement), computes, and finishes in one
+// transaction that is fenced by the attempt number: if somebody else has taken over meanwhile, nothing is written.
+// So any number of processes share a quarter, and a killed one costs no more than the firms it had in hand.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { UserError } from '../errors.ts'
+import { mayBeAlive, workerName } from '../worker-name.ts'
+import type { Database, Queries } from './connect.ts'
+
+/** The steps in pipeline order. */
+export const STAGES = ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate', 'index'] as const
+export type Stage = (typeof STAGES)[number]
+
+/** Stands for all firms of a quarter, where a step does the whole quarter at once. */
+export const ALL_FIRMS = '*'
+
+/** Steps whose unit is the firm-quarter; the others do the whole quarter. */
+const FIRM_STAGES: readonly Stage[] = ['embed', 'cluster-firm', 'name-topics']
+const QUARTER_STAGES: readonly Stage[] = ['aggregate', 'index']
+
+// Long enough for a pause of the machine, short enough that a vanished spot instance's firms are soon taken over.
+const LEASE_SECONDS = 60
+/** A worker renews its leases this often: three chances before one runs out. */
+export const RENEW_SECONDS = 20
+
+export type Claim = { stage: Stage; quarter: string; firmId: string; attempt: number; units: number }
+export type Target = { quarter: string; firmId?: string | undefined }
+
+/** Says that a firm of a quarter has new sentences: everything after `ingest` is to be done (again). */
+export async function firmChanged(tx: Queries, quarter: string, firmId: string, units: number): Promise<void> {
+  for (const stage of FIRM_STAGES) await makeStale(tx, stage, quarter, firmId, units)
+  await tx`update work set units = ${units} where quarter = ${quarter} and firm_id = ${firmId}`
+  for (const stage of QUARTER_STAGES) await makeStale(tx, stage, quarter, ALL_FIRMS, 0)
+}
+
+/** Says that a firm's talk marks have changed: its clustering, and what follows from it, is to be done again. */
+export async function talkChanged(tx: Queries, quarter: string, firmIds: readonly string[]): Promise<void> {
+  await tx`
+    update work
+    set state = case state when 'done' then 'stale' else state end,
+        attempt = attempt + 1, lease_by = null, lease_until = null
+    where quarter = ${quarter} and stage in ('cluster-firm', 'name-topics') and firm_id = any(${[...firmIds]})`
+  await makeStale(tx, 'aggregate', quarter, ALL_FIRMS, 0)
+}
+
+/** Says that the quarter's sentences changed, so that marking talk has to look at the whole quarter again. */
+export async function quarterChanged(tx: Queries, quarter: string): Promise<void> {
+  await makeStale(tx, 'ingest', quarter, ALL_FIRMS, 0)
+}
+
+// A new row is pending; one that was done is stale; a lease on it is void, since its input has changed.
+async function makeStale(tx: Queries, stage: Stage, quarter: string, firmId: string, units: number): Promise<void> {
+  await tx`
+    insert into work (stage, quarter, firm_id, units)
+    values (${stage}, ${quarter}, ${firmId}, ${units})
+    on conflict (stage, quarter, firm_id) do update
+    set state = case work.state when 'done' then 'stale' when 'failed' then 'pending' else work.state end,
+        attempt = work.attempt + 1, lease_by = null, lease_until = null, error = null`
+}
+
+/**
+ * Prepares a run of a step: frees what dead processes of this machine hold, gives failed firms another chance, and
+ * takes back what was done with another recipe, or all of it (`force`). Returns how much there is to do.
+ * Recipe null: whatever it was done with is good enough.
+ */
+export async function openWork(
+  sql: Database,
+  stage: Stage,
+  target: Target,
+  recipe: string | null,
+  force: boolean,
+): Promise<{ todo: number; units: number; otherRecipe: number }> {
+  await freeDeadLeases(sql)
+  return await sql.begin(async tx => {
+    const ours = tx`stage = ${stage} and quarter = ${target.quarter} and (${target.firmId ?? null}::text is null or firm_id = ${target.firmId ?? null})`
+    await tx`update work set state = 'pending', error = null where ${ours} and state = 'failed'`
+    const { count: otherRecipe } = await tx`
+      update work set state = 'stale' where ${ours} and state = 'done' and recipe <> ${recipe}::text`
+    if (force) await tx`update work set state = 'stale' where ${ours} and state = 'done'`
+    const [{ todo, units }] = await tx<{ todo: number; units: number }[]>`
+      select count(*)::int as todo, coalesce(sum(units), 0)::int as units
+      from work where ${ours} and state in ('pending', 'stale')`
+    return { todo, units, otherRecipe }
+  })
+}
+
+async function freeDeadLeases(sql: Database): Promise<void> {
+  const holders = await sql<{ worker: string }[]>`
+    select distinct lease_by as worker from work where lease_by is not null`
+  const dead = holders.map(row => row.worker).filter(worker => !mayBeAlive(worker))
+  if (dead.length > 0) await sql`update work set lease_by = null, lease_until = null where lease_by = any(${dead})`
+}
+
+/** Takes the largest firm-quarter that is free and whose step before is done; undefined when there is none. */
+export async function claimWork(sql: Database, stage: Stage, target: Target): Promise<Claim | undefined> {
+  const before = FIRM_STAGES[FIRM_STAGES.indexOf(stage) - 1] ?? null
+  const [claim] = await sql<Claim[]>`
+    update work
+    set lease_by = ${workerName},
+        lease_until = now() + make_interval(secs => ${LEASE_SECONDS}),
+        attempt = attempt + 1
+    where (stage, quarter, firm_id) = (
+      select stage, quarter, firm_id
+      from work candidate
+      where stage = ${stage}
+        and quarter = ${target.quarter}
+        and (${target.firmId ?? null}::text is null or firm_id = ${target.firmId ?? null})
+        and state in ('pending', 'stale')
+        and (lease_until is null or lease_until < now())
+        and (${before}::text is null or exists (
+          select from work earlier
+          where earlier.stage = ${before} and earlier.quarter = candidate.quarter
+            and earlier.firm_id = candidate.firm_id and earlier.state = 'done'))
+      order by units desc, firm_id
+      limit 1
+      for update skip locked
+    )
+    returning stage, quarter, firm_id as "firmId", attempt, units`
+  return claim
+}
+
+/** Keeps the leases of this process alive; call it every RENEW_SECONDS while it computes. */
+export async function renewLeases(sql: Database): Promise<void> {
+  await sql`
+    update work set lease_until = now() + make_interval(secs => ${LEASE_SECONDS}) where lease_by = ${workerName}`
+}
+
+/** Thrown inside a finishing transaction when another process has taken the work over: roll back, go on. */
+export class TakenOver extends Error {}
+
+/**
+ * Finishes a claim: in one transaction checks the fence, lets `write` delete and write the rows, and makes the later
+ * steps stale. Returns false, with nothing written, when the work was taken over.
+ */
+export async function finishWork(
+  sql: Database,
+  claim: Claim,
+  recipe: string,
+  write: (tx: Queries) => Promise<void>,
+): Promise<boolean> {
+  try {
+    await sql.begin(async tx => {
+      const { count } = await tx`
+        update work
+        set state = 'done', recipe = ${recipe}, lease_by = null, lease_until = null, error = null
+        where stage = ${claim.stage} and quarter = ${claim.quarter} and firm_id = ${claim.firmId}
+          and attempt = ${claim.attempt} and state in ('pending', 'stale')`
+      if (count === 0) throw new TakenOver()
+      await write(tx)
+      const laterFirmStages = FIRM_STAGES.slice(FIRM_STAGES.indexOf(claim.stage) + 1)
+      if (claim.firmId !== ALL_FIRMS)
+        for (const stage of laterFirmStages) await makeStale(tx, stage, claim.quarter, claim.firmId, claim.units)
+      for (const stage of quarterStagesAfter(claim.stage)) await makeStale(tx, stage, claim.quarter, ALL_FIRMS, 0)
+    })
+    return true
+  } catch (error) {
+    if (error instanceof TakenOver) return false
+    throw error
+  }
+}
+
+// The vector index covers embeddings only: new names or themes leave it as it is.
+function quarterStagesAfter(stage: Stage): readonly Stage[] {
+  if (stage === 'embed') return ['aggregate', 'index']
+  return stage === 'cluster-firm' || stage === 'name-topics' ? ['aggregate'] : []
+}
+
+/** Gives a claim back without a result; the error stands in `work` and the next run tries again. */
+export async function failWork(sql: Database, claim: Claim, error: string): Promise<void> {
+  await sql`
+    update work set state = 'failed', error = ${error}, lease_by = null, lease_until = null
+    where stage = ${claim.stage} and quarter = ${claim.quarter} and firm_id = ${claim.firmId}
+      and attempt = ${claim.attempt}`
+}
+
+export type Standing = { stage: Stage; firms: number; done: number; pending: number; stale: number; failed: number }
+
+/** How a quarter stands, step by step. */
+export async function standingOf(sql: Queries, quarter: string): Promise<Standing[]> {
+  const rows = await sql<Standing[]>`
+    select stage, count(*)::int as firms,
+      count(*) filter (where state = 'done')::int as done,
+      count(*) filter (where state = 'pending')::int as pending,
+      count(*) filter (where state = 'stale')::int as stale,
+      count(*) filter (where state = 'failed')::int as failed
+    from work where quarter = ${quarter} group by stage`
+  return STAGES.flatMap(stage => rows.filter(row => row.stage === stage))
+}
+
+/** Work of a step that other processes have in hand: wait for it, or take it when its lease runs out. */
+export async function heldByOthers(
+  sql: Queries,
+  stage: Stage,
+  target: Target,
+): Promise<{ firms: number; workers: string[] }> {
+  const [row] = await sql<{ firms: number; workers: string[] }[]>`
+    select count(*)::int as firms, coalesce(array_agg(distinct lease_by), '{}') as workers
+    from work
+    where stage = ${stage} and quarter = ${target.quarter} and state in ('pending', 'stale')
+      and (${target.firmId ?? null}::text is null or firm_id = ${target.firmId ?? null})
+      and lease_until >= now() and lease_by <> ${workerName}`
+  return row
+}
+
+export type Hand = { stage: Stage; firmId: string; worker: string; secondsLeft: number }
+
+/** Who has what in hand. */
+export async function workInHand(sql: Queries, quarter: string): Promise<Hand[]> {
+  return await sql<Hand[]>`
+    select stage, firm_id as "firmId", lease_by as worker,
+      extract(epoch from lease_until - now())::int as "secondsLeft"
+    from work
+    where quarter = ${quarter} and lease_until >= now() and state in ('pending', 'stale')
+    order by stage, firm_id`
+}
+
+/** What failed, and why. */
+export async function failures(
+  sql: Queries,
+  quarter: string,
+): Promise<{ stage: Stage; firmId: string; error: string }[]> {
+  return await sql<{ stage: Stage; firmId: string; error: string }[]>`
+    select stage, firm_id as "firmId", error from work
+    where quarter = ${quarter} and state = 'failed' order by stage, firm_id`
+}
+
+/** Refuses to go on while an earlier step has work left for the quarter (or the firm). */
+export async function requireEarlier(sql: Queries, stage: Stage, target: Target): Promise<void> {
+  const earlier = STAGES.slice(0, STAGES.indexOf(stage))
+  const [open] = await sql<{ stage: Stage; firms: number; all: number }[]>`
+    select stage,
+      count(*) filter (where state in ('pending', 'stale'))::int as firms,
+      count(*)::int as all
+    from work
+    where quarter = ${target.quarter} and stage = any(${earlier})
+      and (${target.firmId ?? null}::text is null or firm_id in (${target.firmId ?? null}, ${ALL_FIRMS}))
+    group by stage
+    having count(*) filter (where state in ('pending', 'stale')) > 0
+    order by array_position(${[...STAGES]}, stage)
+    limit 1`
+  if (open)
+    throw new UserError(
+      `${stage} of ${target.quarter} needs ${open.stage} first: ${open.firms} of ${open.all} left to do`,
+      `quarterdeck ${open.stage} --quarter ${target.quarter}`,
+    )
+}
+
+/** Renews this process's leases until stopped; stop it before the connection closes. */
+export function keepLeases(sql: Database): { stop(): void } {
+  const timer = setInterval(() => {
+    // A renewal that fails costs nothing yet: the fence decides at the end, and a lost database is noticed by the work.
+    renewLeases(sql).catch(() => {})
+  }, RENEW_SECONDS * 1000)
+  return { stop: () => clearInterval(timer) }
+}
+
+/**
+ * The next claim of a step, waiting while other processes have all that is left in hand: theirs may come free.
+ * Undefined when nothing is left. `waiting` is called once, with the workers waited for.
+ */
+export async function nextClaim(
+  sql: Database,
+  stage: Stage,
+  target: Target,
+  waiting: (workers: string[]) => void,
+): Promise<Claim | undefined> {
+  let said = false
+  for (;;) {
+    const claim = await claimWork(sql, stage, target)
+    if (claim !== undefined) return claim
+    const held = await heldByOthers(sql, stage, target)
+    if (held.firms === 0) return undefined
+    if (!said) waiting(held.workers)
+    said = true
+    await sleep(500) // often enough that nobody notices, rare enough to cost nothing
+  }
+}

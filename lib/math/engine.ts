@@ -1,0 +1,128 @@
+// From sentence vectors to topics: the one function type that clusters a firm, and the engine that is ours.
+// UMAP then HDBSCAN, with the rules for small firms and repeated sentences, which hold for every engine.
+// Left to others: what a topic is called (lib/text), the engine from npm (engine-libraries.ts).
+
+import { hdbscan, NOISE } from './hdbscan.ts'
+import { requireFinite } from './matrix.ts'
+import { umap } from './umap.ts'
+
+export { NOISE }
+
+export type ClusterRecipe = {
+  /** Size of a neighbourhood in UMAP, the sentence itself counted. */
+  nNeighbors: number
+  /** Dimensions of the layout that is clustered. */
+  nComponents: number
+  minDist: number
+  epochs: number
+  /** Fewest different sentences of a topic. */
+  minClusterSize: number
+  /** Which neighbour measures density: the higher, the more noise. */
+  minSamples: number
+  selection: 'leaf' | 'eom'
+}
+
+/**
+ * vectors: n × d, unit length, compared by cosine. Topic of each row, from 0 in the order of first rows, or NOISE;
+ * and how surely, 0 to 1. The same for the same rows in the same order with the same recipe and seed, on any machine.
+ */
+export type ClusterEngine = (
+  vectors: Float32Array,
+  n: number,
+  d: number,
+  recipe: ClusterRecipe,
+  seed: number,
+) => { labels: Int32Array; probabilities: Float32Array }
+
+/**
+ * The settings of the Python pipeline that researchers have (BERTopic's shape); 500 epochs are umap-learn's own for
+ * under 10,000 rows.
+ */
+export const FIRM_RECIPE: ClusterRecipe = {
+  nNeighbors: 15,
+  nComponents: 10,
+  minDist: 0,
+  epochs: 500,
+  minClusterSize: 6,
+  minSamples: 2,
+  selection: 'leaf',
+}
+
+/** Our engine: exact neighbours, our UMAP, our HDBSCAN. */
+export const clusterExactly: ClusterEngine = (vectors, n, d, recipe, seed) =>
+  clusterDistinct(vectors, n, d, recipe, (rows, count) => {
+    const layout = umap(rows, count, d, { ...recipe, metric: 'cosine', seed })
+    return hdbscan(layout, count, recipe.nComponents, { ...recipe, clusterSelectionMethod: recipe.selection })
+  })
+
+/** Labels and probabilities of `count` different rows. */
+type DistinctEngine = (
+  rows: Float32Array,
+  count: number,
+) => { labels: ArrayLike<number>; probabilities: ArrayLike<number> }
+
+/**
+ * The rules every engine keeps.
+ * Equal rows: only different rows are clustered, and every copy gets the answer of the first. So copies agree by
+ * construction, and repetition alone makes no topic: "Thank you." said twenty times is one sentence, not a group of
+ * twenty.
+ * Few rows: HDBSCAN knows a group by what it is apart from, so under two groups of the minimum size (12 sentences
+ * with the usual recipe) all is noise. It would find the same by itself; here it is said, and costs nothing.
+ */
+export function clusterDistinct(
+  vectors: Float32Array,
+  n: number,
+  d: number,
+  recipe: ClusterRecipe,
+  engine: DistinctEngine,
+): { labels: Int32Array; probabilities: Float32Array } {
+  requireFinite(vectors, n, d)
+  const labels = new Int32Array(n).fill(NOISE)
+  const probabilities = new Float32Array(n)
+  const { firstRows, distinctOfRow } = distinctRows(vectors, n, d)
+  const count = firstRows.length
+  if (count < 2 * recipe.minClusterSize) return { labels, probabilities }
+  const rows = new Float32Array(count * d)
+  firstRows.forEach((row, place) => {
+    rows.set(vectors.subarray(row * d, (row + 1) * d), place * d)
+  })
+  const found = engine(rows, count)
+  // hdbscan-ts names its clusters as it likes; here every engine's are numbered by first row.
+  const names = new Map([[NOISE, NOISE]])
+  for (let i = 0; i < n; i++) {
+    const label = found.labels[distinctOfRow[i]]
+    const name = names.get(label) ?? names.size - 1
+    names.set(label, name)
+    labels[i] = name
+    probabilities[i] = found.probabilities[distinctOfRow[i]]
+  }
+  return { labels, probabilities }
+}
+
+/** The first row of each kind in their order, and for each of n rows the place of its kind in that list. */
+function distinctRows(vectors: Float32Array, n: number, d: number) {
+  const firstRows: number[] = []
+  const distinctOfRow = new Int32Array(n)
+  // By a hash of the bits, then by the numbers themselves.
+  const bits = new Int32Array(vectors.buffer, vectors.byteOffset, n * d)
+  const kinds = new Map<number, number[]>()
+  for (let i = 0; i < n; i++) {
+    let hash = 0
+    for (let t = i * d; t < (i + 1) * d; t++) hash = (Math.imul(hash, 31) + bits[t]) | 0
+    const alike = kinds.get(hash) ?? []
+    let kind = alike.find(place => isSameRow(bits, firstRows[place], i, d))
+    if (kind === undefined) {
+      kind = firstRows.length
+      firstRows.push(i)
+      alike.push(kind)
+      kinds.set(hash, alike)
+    }
+    distinctOfRow[i] = kind
+  }
+  return { firstRows, distinctOfRow }
+}
+
+function isSameRow(bits: Int32Array, i: number, j: number, d: number): boolean {
+  for (let t = 0; t < d; t++) if (bits[i * d + t] !== bits[j * d + t]) return false
+  return true
+}

@@ -1,0 +1,54 @@
+// UMAP: a layout of n rows in a few dimensions that keeps who is near whom, where HDBSCAN then sees groups.
+// McInnes, Healy, Melville 2018. The same seed gives the same bits on any machine: only + - * / and square roots, in a
+// fixed order (elementary.ts says why). Left to others: approximate neighbours, more cores, SIMD.
+
+import type { Metric } from './distance.ts'
+import { fuzzyGraph } from './fuzzy-graph.ts'
+import { forcesFor, layOut } from './layout.ts'
+import { requireFinite, requireWhole, type Table } from './matrix.ts'
+import { type Neighbors, nearestNeighbors } from './neighbors.ts'
+import { createRandom } from './random.ts'
+import { startPositions } from './spectral-start.ts'
+
+export type LayoutOptions = {
+  nComponents: number
+  /** How close points may lie: 0 packs groups tightly, which suits HDBSCAN. */
+  minDist: number
+  /** The scale of the layout, against which minDist counts: 1 unless given. */
+  spread?: number
+  /**
+   * How often the strongest edges are pulled. m, 72 real firms: two seeds agree to ARI .53 after 200, .58 after 500,
+   * .61 after 1,000.
+   */
+  epochs: number
+  seed: number
+}
+
+export type UmapOptions = LayoutOptions & {
+  /** Size of the neighbourhood, the row itself counted, as in umap-learn; where there are fewer rows, all of them. */
+  nNeighbors: number
+  metric: Exclude<Metric, 'squared'>
+}
+
+/**
+ * data: n × d; the answer is n × nComponents. Defined for every n: no rows give no rows, one row lies anywhere, equal
+ * rows lie near one another without being equal. Under cosine a row of zeros is equally far from all others, and one
+ * with other rows of zeros.
+ */
+export function umap(data: Table, n: number, d: number, options: UmapOptions): Float32Array {
+  requireFinite(data, n, d)
+  requireWhole('nNeighbors', options.nNeighbors, 2)
+  return umapFromNeighbors(nearestNeighbors(data, n, d, options.nNeighbors - 1, options.metric), n, options)
+}
+
+/** The same from neighbours that are known already, such as those that an accelerator found. */
+export function umapFromNeighbors(neighbors: Neighbors, n: number, options: LayoutOptions): Float32Array {
+  const { nComponents, minDist, spread = 1, epochs, seed } = options
+  requireWhole('nComponents', nComponents, 1)
+  requireWhole('epochs', epochs, 0)
+  const random = createRandom(seed)
+  const graph = fuzzyGraph(neighbors, n)
+  const positions = startPositions(graph, n, nComponents, random)
+  layOut(graph, positions, n, nComponents, epochs, forcesFor(minDist, spread), random)
+  return Float32Array.from(positions)
+}

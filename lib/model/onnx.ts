@@ -1,0 +1,103 @@
+// One ONNX graph that turns token ids into one vector a text: the only file that knows onnxruntime.
+// run() of onnxruntime-node blocks the thread it is called on (measured: 5 batches, 2.6 s, a 1 ms timer fired 4 times),
+// so this file is loaded by onnx-worker.ts in a thread of its own, never by the main thread.
+
+import { env, InferenceSession, Tensor } from 'onnxruntime-node'
+import { messageOf, UserError } from '../errors.ts'
+import type { Batch } from './batching.ts'
+import { normalizeRows, type Pooling, pool } from './pooling.ts'
+
+export type Session = {
+  dimension: number
+  /** rows × dimension, every row of length 1, or zero where the model knows none of the tokens. */
+  run(batch: Batch): Promise<Float32Array>
+}
+
+export type SessionOptions = { modelFile: string; pooling: Pooling; threads: number }
+
+const KNOWN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids']
+
+export async function openSession({ modelFile, pooling, threads }: SessionOptions): Promise<Session> {
+  env.logLevel = 'fatal' // what goes wrong is thrown as well, and stderr belongs to lib/log.ts
+  const session = await load(modelFile, threads)
+  checkInputs(session, modelFile)
+  const output = chooseOutput(session, modelFile)
+  const run = async (batch: Batch): Promise<Float32Array> => {
+    const results = await session.run(feedsOf(batch, session.inputNames), [output])
+    const { data, dims } = results[output]
+    if (!(data instanceof Float32Array))
+      throw new UserError(`${modelFile} answers in ${results[output].type}, not float32`)
+    const rows = batch.lengths.length
+    if (dims.length === 2 && dims[0] === rows) return normalizeRows(data, dims[1])
+    if (dims.length === 3 && dims[0] === rows && dims[1] === batch.columns) {
+      return pool(data, batch.lengths, batch.columns, pooling)
+    }
+    throw new UserError(
+      `${output} of ${modelFile} has the shape ${dims.join(' × ')} for ${rows} texts of ${batch.columns} tokens`,
+      'take a model whose output is one vector a text, or one a token',
+    )
+  }
+  // One run at the start: shapes and operators that do not fit show themselves here, not an hour into a quarter.
+  const trial = await run({ ids: new Int32Array(4), lengths: Int32Array.of(4), columns: 4 })
+  return { dimension: trial.length, run }
+}
+
+async function load(modelFile: string, threads: number): Promise<InferenceSession> {
+  try {
+    return await InferenceSession.create(modelFile, {
+      // Said explicitly: left alone, onnxruntime counts the host's cores, and more threads than cores halve the speed.
+      intraOpNumThreads: threads,
+      interOpNumThreads: 1,
+      // Waiting threads sleep instead of spinning: the tokenizer, the clustering and the database want the same cores. Firm by
+      // firm it takes 1.5 instead of 2.5 seconds of CPU a quarter of 43,211 sentences, and no more time.
+      extra: { session: { intra_op: { allow_spinning: '0' } } },
+    })
+  } catch (error) {
+    throw new UserError(
+      `onnxruntime cannot load ${modelFile}: ${messageOf(error)}`,
+      'take the file as the model was published; a file fetched by git may need: git lfs pull',
+    )
+  }
+}
+
+function checkInputs(session: InferenceSession, modelFile: string): void {
+  const unknown = session.inputNames.filter(name => !KNOWN_INPUTS.includes(name))
+  if (unknown.length === 0 && session.inputNames.includes('input_ids')) return
+  throw new UserError(
+    `${modelFile} asks for ${session.inputNames.join(', ')}; this program can give ${KNOWN_INPUTS.join(', ')}`,
+    'take a model exported for feature extraction, as BERT and its kin are',
+  )
+}
+
+/** One vector a text where the graph has it, else one a token: by the names that exporters use, else the only output. */
+function chooseOutput(session: InferenceSession, modelFile: string): string {
+  const names = session.outputNames
+  const wanted = ['sentence_embedding', 'last_hidden_state', 'token_embeddings'].find(name => names.includes(name))
+  const output = wanted ?? (names.length === 1 ? names[0] : undefined)
+  if (output !== undefined) return output
+  throw new UserError(
+    `${modelFile} answers ${names.join(', ')}; none is sentence_embedding or last_hidden_state`,
+    'take a model exported for feature extraction',
+  )
+}
+
+function feedsOf(batch: Batch, inputNames: readonly string[]): Record<string, Tensor> {
+  const { ids, lengths, columns } = batch
+  const shape = [lengths.length, columns]
+  const idWords = new BigInt64Array(ids.length)
+  const maskWords = new BigInt64Array(ids.length)
+  // int64 without a BigInt for each number: the low words are every second int32 of the same memory (little-endian).
+  const idLow = new Int32Array(idWords.buffer)
+  const maskLow = new Int32Array(maskWords.buffer)
+  for (let i = 0; i < ids.length; i++) idLow[2 * i] = ids[i]
+  for (const [row, length] of lengths.entries()) {
+    for (let column = 0; column < length; column++) maskLow[2 * (row * columns + column)] = 1
+  }
+  const feeds: Record<string, Tensor> = { input_ids: new Tensor('int64', idWords, shape) }
+  if (inputNames.includes('attention_mask')) feeds.attention_mask = new Tensor('int64', maskWords, shape)
+  // One text a row, so every token is of segment 0.
+  if (inputNames.includes('token_type_ids')) {
+    feeds.token_type_ids = new Tensor('int64', new BigInt64Array(ids.length), shape)
+  }
+  return feeds
+}

@@ -1,0 +1,96 @@
+// From one firm's sentences and their embeddings to its topics: clusters, keywords, representative sentences, centroids.
+// Plain data in, plain data out, no chance of its own: it runs in a worker thread, and the same firm gives the same
+// topics in any thread, in any order. How points become clusters is lib/math.
+
+import { type ClusterRecipe, clusterExactly, NOISE } from '../math/engine.ts'
+import { clusterWithLibraries } from '../math/engine-libraries.ts'
+import { centroid, normalizeRows } from '../math/matrix.ts'
+import { topicKeywords } from './keywords.ts'
+import { representativeSentences } from './representatives.ts'
+
+export type EngineName = 'exact' | 'libraries'
+
+export type FirmJob = {
+  engine: EngineName
+  recipe: ClusterRecipe
+  seed: number
+  /** n sentences and their embeddings, n × d. */
+  texts: readonly string[]
+  vectors: Float32Array
+  d: number
+  firmsUsingWord: ReadonlyMap<string, number>
+  firmCount: number
+  /** Words of the firm's name: they tell none of its topics apart. */
+  ownWords: readonly string[]
+}
+
+export type FoundTopic = {
+  /** Rows of its sentences. */
+  members: number[]
+  keywords: { term: string; weight: number }[]
+  representatives: number[]
+  /** d numbers, unit length. */
+  centroid: Float32Array
+}
+
+export type FirmTopics = {
+  /** Largest first. */
+  topics: FoundTopic[]
+  /** Topic of each sentence, or NOISE. */
+  topicOfSentence: Int32Array
+  probabilities: Float32Array
+}
+
+// Ten keywords are what coherence is measured on and what BERTopic shows.
+const KEYWORDS = 10
+// Five sentences are enough evidence for a name and still read at a glance.
+const REPRESENTATIVES = 5
+
+export function topicsOfFirm(job: FirmJob): FirmTopics {
+  const { texts, vectors, d } = job
+  const cluster = job.engine === 'exact' ? clusterExactly : clusterWithLibraries
+  const { labels, probabilities } = cluster(vectors, texts.length, d, job.recipe, job.seed)
+  const { topicOfSentence, members } = numberBySize(labels)
+  const keywords = topicKeywords({
+    sentences: texts,
+    topicOfSentence,
+    topicCount: members.length,
+    firmsUsingWord: job.firmsUsingWord,
+    firmCount: job.firmCount,
+    ownWords: job.ownWords,
+    howMany: KEYWORDS,
+  })
+  const topics = members.map((rows, topic) => {
+    const middle = Float32Array.from(normalizeRows(centroid(vectors, d, rows), 1, d))
+    return {
+      members: rows,
+      keywords: keywords[topic],
+      representatives: representativeSentences({
+        vectors,
+        d,
+        members: Int32Array.from(rows),
+        centroid: middle,
+        texts,
+        probabilities,
+        howMany: REPRESENTATIVES,
+      }),
+      centroid: middle,
+    }
+  })
+  return { topics, topicOfSentence, probabilities }
+}
+
+/** Topics get numbers from the largest to the smallest, equals by their first sentence: what a reader expects. */
+function numberBySize(labels: Int32Array): { topicOfSentence: Int32Array; members: number[][] } {
+  const rowsOfLabel = new Map<number, number[]>()
+  for (let i = 0; i < labels.length; i++) {
+    if (labels[i] === NOISE) continue
+    const rows = rowsOfLabel.get(labels[i])
+    if (rows === undefined) rowsOfLabel.set(labels[i], [i])
+    else rows.push(i)
+  }
+  const members = [...rowsOfLabel.values()].sort((a, b) => b.length - a.length || a[0] - b[0])
+  const topicOfSentence = new Int32Array(labels.length).fill(NOISE)
+  for (const [topic, rows] of members.entries()) for (const row of rows) topicOfSentence[row] = topic
+  return { topicOfSentence, members }
+}

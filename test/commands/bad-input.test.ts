@@ -1,0 +1,228 @@
+// Whatever is wrong, a person gets two lines: what it was, and what to type next; an exit code; and nothing is lost.
+
+import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { withDatabase } from '../../lib/db/open.ts'
+import { readSettings } from '../../lib/settings.ts'
+import { fingerprints, type Options, quarterdeck, sample, scratchHome, succeed } from '../run.ts'
+import { sharedFolder } from '../shared.ts'
+
+const { home, remove } = scratchHome()
+const here: Options = { home }
+const folder = join(home, 'input')
+let before: Record<string, string>
+
+const rows = () => withDatabase({ ...readSettings({}), home }, sql => fingerprints(sql))
+
+function file(name: string, content: string | Buffer): string {
+  const path = join(folder, name)
+  mkdirSync(join(path, '..'), { recursive: true })
+  writeFileSync(path, content)
+  return path
+}
+
+beforeAll(async () => {
+  mkdirSync(folder, { recursive: true })
+  const call = join(sample('2016Q4'), '20161004_MU')
+  await succeed(['ingest', call, '--quarter', '2016Q4'], here)
+  before = await rows()
+})
+afterAll(remove)
+
+/** Refused with this exit code, in two lines that contain the words, and the database is as it was. */
+async function refused(words: string[], code: number, ...says: (string | RegExp)[]): Promise<void> {
+  const outcome = await quarterdeck(words, here)
+  expect(outcome.stderr).not.toContain('should not have happened')
+  expect(outcome.stderr).not.toMatch(/\n\s+at .*:\d+:\d+/) // no stack
+  for (const word of says) expect(outcome.stderr).toMatch(word)
+  expect(outcome.stderr).toMatch(/→ \S/)
+  expect(outcome.stdout).toBe('')
+  expect(outcome.code).toBe(code)
+  expect(await rows()).toEqual(before)
+}
+
+const ingest = (path: string, quarter = '2016Q4') => ['ingest', path, '--quarter', quarter]
+
+describe('what ingest cannot read', () => {
+  it('names a folder that is not there', () => refused(ingest(join(folder, 'nowhere')), 1, /nowhere/))
+
+  it('names an empty file', () => refused(ingest(file('20161005_NONE/text.txt', '')), 1, /text\.txt/, /empty/))
+
+  it('names an empty folder', () => {
+    mkdirSync(join(folder, 'hollow'), { recursive: true })
+    return refused(ingest(join(folder, 'hollow')), 1, /hollow/)
+  })
+
+  it('names a binary file', () => {
+    const bytes = Buffer.from(Array.from({ length: 4096 }, (_, i) => i % 256))
+    return refused(ingest(file('20161005_BIN/text.txt', bytes)), 1, /text\.txt/, /no text: a NUL byte/)
+  })
+
+  it('names the byte at which a file stops being UTF-8', () => {
+    const bytes = Buffer.concat([
+      Buffer.from('Revenue grew 4 %.\nCaf'),
+      Buffer.from([0xe9]),
+      Buffer.from(' sales fell.\n'),
+    ])
+    return refused(ingest(file('20161005_LAT/text.txt', bytes)), 1, /UTF-8/, /21/, /iconv/)
+  })
+
+  it('names a line of a megabyte that no sentence ends', () =>
+    refused(
+      ingest(file('20161005_LONG/text.txt', `Good morning.\n${'revenue '.repeat(131_072)}`)),
+      1,
+      /line 2/,
+      /1,048,57/,
+      /20,000/,
+    ))
+
+  it('names the columns that a CSV lacks and those it has', () =>
+    refused(
+      ingest(
+        file(
+          'ciq.csv',
+          'companyid,companyname,transcriptid,componentorder,mostimportantdateutc,speakertypename\n1,A,2,0,2016-10-05,Operator\n',
+        ),
+      ),
+      1,
+      /componenttext/,
+      /companyname/,
+    ))
+
+  it('names the place at which JSON breaks off', () =>
+    refused(
+      ingest(
+        file(
+          'call.json',
+          '{"ticker": "ABC", "fiscal_period_year": 2016, "call_transcript": [{"section": "pres", "text": "Hel',
+        ),
+      ),
+      1,
+      /call\.json/,
+      /cut short/,
+      /line 1/,
+    ))
+
+  it('says which quarters there are when the wanted one is not among them', () =>
+    refused(ingest(join(sample('2016Q4'), '20161004_MU'), '2017Q1'), 1, /2017Q1/, /2016Q4 \(1 call\)/))
+
+  it('goes on with the other files, and says at the end that one was refused', async () => {
+    const { home: other, remove: removeOther } = scratchHome()
+    const mixed = join(folder, 'mixed')
+    file('mixed/20161005_GOOD/text.txt', 'We opened twelve stores in the quarter.\nMargins rose by two points.\n')
+    file('mixed/20161006_BAD/text.txt', Buffer.from([0x66, 0xff, 0x66]))
+    const strict = await quarterdeck(ingest(mixed), { home: other })
+    expect(strict.code).toBe(1)
+    expect(strict.stderr).toMatch(/BAD/)
+    expect(strict.stderr).toMatch(/1 file could not be read/)
+    expect(JSON.parse(await succeed(['sql', 'select firm_id from firms', '--json'], { home: other }))).toEqual([
+      { firm_id: 'GOOD' },
+    ])
+    const lenient = await quarterdeck([...ingest(mixed), '--skip-bad'], { home: other })
+    expect(lenient.code).toBe(0)
+    await removeOther()
+  })
+})
+
+describe('a wrong command line', () => {
+  it('ends with 2 on an unknown command', () => refused(['clustr'], 2, /clustr/, /cluster-firm/))
+  it('ends with 2 on an unknown flag', () =>
+    refused(['embed', '--quarter', '2016Q4', '--gpu'], 2, /gpu/i, /embed --help/))
+  it('ends with 2 without a quarter', () => refused(['embed'], 2, /--quarter/))
+  it('ends with 2 on something that is no quarter', () => refused(['embed', '--quarter', '2016'], 2, /2016/, /2024Q3/))
+  it('ends with 2 on a number out of range', () =>
+    refused(['cluster-firm', '--quarter', '2016Q4', '--min-cluster-size', '1'], 2, /min-cluster-size/, /2 to 1000/))
+  it('ends with 2 on a flag without its value', () => refused(['embed', '--quarter'], 2, /quarter/))
+
+  it('prints the help of every command to stdout with 0', async () => {
+    const help = await quarterdeck(['--help'], here)
+    expect(help.code).toBe(0)
+    expect(help.stdout).toContain('cluster-firm')
+    const one = await quarterdeck(['cluster-firm', '--help'], here)
+    expect(one.code).toBe(0)
+    expect(one.stdout).toContain('--min-cluster-size')
+  })
+
+  it('keeps the zeros of an identifier', () =>
+    refused(['embed', '--quarter', '2016Q4', '--firm', '0000320193'], 1, /0000320193/))
+})
+
+describe('steps out of order', () => {
+  it('names the step that comes first', () =>
+    refused(['cluster-firm', '--quarter', '2016Q4'], 1, /embed/, /quarterdeck embed --quarter 2016Q4/))
+  it('names the quarters there are', () => refused(['embed', '--quarter', '1999Q1'], 1, /1999Q1/, /2016Q4/))
+  it('names a firm that is not there', () => refused(['embed', '--quarter', '2016Q4', '--firm', 'NOSUCH'], 1, /NOSUCH/))
+  it('refuses to search what has no embeddings', () => refused(['search', 'memory prices'], 1, /embeddings/))
+})
+
+describe('statements that sql does not run', () => {
+  it.each([
+    ['delete from firms', /reading statement/],
+    ['with gone as (delete from firms returning *) select * from gone', /only read|read-only/i],
+    ['select 1; delete from firms', /one statement/],
+    ["copy firms to '/tmp/firms'", /reading statement/],
+    ['select 1; commit; delete from firms', /one statement/],
+    ['/* a comment */ drop table firms', /reading statement/],
+    ["explain analyze insert into firms (firm_id) values ('X')", /only read|read-only/i],
+  ])('%s', (statement, says) => refused(['sql', statement], 1, says))
+
+  it('shows where a statement is wrong', () => refused(['sql', 'select nonsense from firms'], 1, /nonsense/))
+})
+
+describe('databases that cannot be used', () => {
+  it('names the host of a DATABASE_URL that does not answer, and not its password', async () => {
+    const { code, stderr } = await quarterdeck(['status'], {
+      home,
+      env: { DATABASE_URL: 'postgres://anna:s3cret@127.0.0.1:1/db' },
+    })
+    expect(code).toBe(1)
+    expect(stderr).toContain('127.0.0.1:1')
+    expect(stderr).not.toContain('s3cret')
+  })
+
+  it('gives up on a server that accepts and says nothing', async () => {
+    const server = createServer(() => {})
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    const address = server.address()
+    const port = typeof address === 'object' ? address?.port : 0
+    const { code, stderr } = await quarterdeck(['status'], {
+      home,
+      env: { DATABASE_URL: `postgres://anna@127.0.0.1:${port}/db?connect_timeout=2` },
+    })
+    server.close()
+    expect(code).toBe(1)
+    expect(stderr).toContain(`127.0.0.1:${port}`)
+  })
+
+  it('refuses a second model in the same database, and says how to go on', async () => {
+    const mini = sharedFolder('model', 'all-MiniLM-L6-v2')
+    if (mini === undefined) return
+    const { home: other, remove: removeOther } = scratchHome()
+    await succeed(['ingest', join(sample('2016Q4'), '20161004_MU'), '--quarter', '2016Q4'], { home: other })
+    await succeed(['embed', '--quarter', '2016Q4'], { home: other })
+    const { code, stderr } = await quarterdeck(['embed', '--quarter', '2016Q4', '--model', mini], { home: other })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/earnings-static-256/)
+    expect(stderr).toMatch(/all-MiniLM-L6-v2/)
+    expect(stderr).toMatch(/QUARTERDECK_HOME/)
+    await removeOther()
+  })
+
+  it('names a data folder that it may not write to', async () => {
+    // Root may write anywhere, so a file where the folder should be stands in for a forbidden one there.
+    const readOnly = join(folder, 'read-only')
+    if (process.getuid?.() === 0) writeFileSync(readOnly, '')
+    else {
+      mkdirSync(readOnly)
+      chmodSync(readOnly, 0o500)
+    }
+    const { code, stderr } = await quarterdeck(['status'], { home: join(readOnly, 'data') })
+    expect(code).toBe(1)
+    expect(stderr).toContain('read-only')
+    expect(stderr).toContain('QUARTERDECK_HOME')
+    expect(existsSync(join(readOnly, 'data'))).toBe(false)
+    rmSync(readOnly, { recursive: true })
+  })
+})

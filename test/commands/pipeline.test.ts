@@ -1,0 +1,227 @@
+// The whole of the sample quarter, by the commands a person types: what comes out, and what a second run leaves alone.
+
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { withDatabase } from '../../lib/db/open.ts'
+import { readSettings } from '../../lib/settings.ts'
+import { fingerprints, quarterdeck, root, sample, scratchHome, STEPS, succeed } from '../run.ts'
+
+const QUARTER = '2024Q3'
+const { home, remove } = scratchHome()
+const settings = { ...readSettings({}), home }
+
+type Row = Record<string, string | number | string[] | null>
+const rows = async (statement: string): Promise<Row[]> => JSON.parse(await succeed(['sql', statement, '--json'], { home }))
+const prints = (where = 'true') => withDatabase(settings, sql => fingerprints(sql, where))
+
+async function step(verb: string, ...more: string[]): Promise<string> {
+  const words = verb === 'ingest' ? [verb, sample(QUARTER)] : [verb]
+  const { code, stderr } = await quarterdeck([...words, '--quarter', QUARTER, ...more], { home })
+  expect(`${verb} ended with ${code}\n${stderr}`).toContain(`${verb} ended with 0`)
+  return stderr
+}
+
+const statusOf = async (): Promise<Record<string, string>> => {
+  const status = JSON.parse(await succeed(['status', '--quarter', QUARTER, '--json'], { home }))
+  return Object.fromEntries(status.quarters[0].steps.map((one: { step: string; state: string }) => [one.step, one.state]))
+}
+
+beforeAll(async () => {
+  for (const verb of STEPS) await step(verb)
+}, 300_000)
+afterAll(remove)
+
+describe('a quarter from nothing', () => {
+  it('takes the calls of the quarter, the latest transcript of each, and passes over the others', async () => {
+    const calls = await rows('select firm_id, call_date::text, source from calls order by 1')
+    expect(calls).toHaveLength(14)
+    expect(new Set(calls.map(call => call.firm_id)).size).toBe(14)
+    expect(calls.every(call => String(call.call_date) < '2024-10-01')).toBe(true)
+    const [{ unedited }] = await rows("select count(*)::int as unedited from sentences where firm_id = 'ORVX' and text ~ 'Clover'")
+    expect(unedited).toBe(0)
+  })
+
+  it('keeps speakers, roles and sections', async () => {
+    const sections = await rows('select section, count(*)::int as n from sentences group by 1 order by 1')
+    expect(sections.map(row => row.section)).toEqual(expect.arrayContaining(['answer', 'prepared', 'question']))
+    const [{ nameless }] = await rows("select count(*)::int as nameless from sentences where speaker is null and role <> 'Operator'")
+    expect(nameless).toBe(0)
+  })
+
+  it('marks talk with its reason and leaves it out of the clustering', async () => {
+    const [{ operators }] = await rows("select count(*)::int as operators from sentences where role = 'Operator' and talk is null")
+    expect(operators).toBe(0)
+    const [{ clustered }] = await rows(
+      'select count(*)::int as clustered from topic_sentences join sentences using (quarter, sentence_id) where talk is not null',
+    )
+    expect(clustered).toBe(0)
+    const [{ left }] = await rows(`
+      select count(*)::int as left from sentences
+      left join topic_sentences using (quarter, sentence_id)
+      where talk is null and topic_sentences.sentence_id is null`)
+    expect(left).toBe(0)
+  })
+
+  it('gives every sentence an embedding of unit length', async () => {
+    const [{ sentences, vectors }] = await rows(`
+      select (select count(*)::int from sentences) as sentences,
+        (select count(*)::int from sentence_vectors where abs(vector_norm(embedding) - 1) < 1e-5) as vectors`)
+    expect(vectors).toBe(sentences)
+    expect(sentences).toBeGreaterThan(1500)
+  })
+
+  it('gives every firm topics whose sizes agree with their sentences', async () => {
+    const wrong = await rows(`
+      select t.topic_id from topics t left join topic_sentences m using (topic_id)
+      group by t.topic_id, t.size, t.firm_id having count(m.sentence_id) <> t.size or bool_or(m.firm_id <> t.firm_id)`)
+    expect(wrong).toEqual([])
+    const firms = await rows('select firm_id, count(*)::int as topics from topics group by 1 having count(*) >= 3')
+    expect(firms).toHaveLength(14)
+  })
+
+  it('names every topic, and no two topics of a firm alike', async () => {
+    expect(await rows('select topic_id from topics left join topic_names using (topic_id) where name is null')).toEqual([])
+    expect(
+      await rows('select firm_id, lower(name) from topics join topic_names using (topic_id) group by 1, 2 having count(*) > 1'),
+    ).toEqual([])
+    expect(await rows("select name from topic_names where name ~ '_' or name !~ '^[[:upper:][:digit:]]' or length(name) > 80")).toEqual([])
+  })
+
+  it('makes themes that run across firms, none of them a giant', async () => {
+    const themes = await rows('select name, firms, topics from themes')
+    expect(themes.length).toBeGreaterThanOrEqual(5)
+    const [{ topics }] = await rows('select count(*)::int as topics from topics')
+    for (const theme of themes) expect(Number(theme.topics)).toBeLessThanOrEqual(0.2 * Number(topics))
+    expect(themes.filter(theme => Number(theme.firms) >= 4).length).toBeGreaterThanOrEqual(5)
+  })
+
+  it('finds each planted story that runs across firms as one theme that holds most of its firms', async () => {
+    const stories: { story: string; kind: string; firms: string[]; sentences: Record<string, string[]> }[] = JSON.parse(
+      readFileSync(join(root, 'test/fixtures/stories-2024Q3.json'), 'utf8'),
+    )
+    const members = await rows(`
+      select s.firm_id, s.text, m.theme_id from sentences s
+      join topic_sentences ts using (quarter, sentence_id) join theme_topics m on m.topic_id = ts.topic_id`)
+    const themeOf = new Map(members.map(row => [`${row.firm_id}: ${row.text}`, String(row.theme_id)]))
+    const found = stories
+      .filter(story => story.kind === 'cross-firm')
+      .map(({ story, firms, sentences }) => {
+        // A firm is found in a theme when three of its planted sentences or more are in it.
+        const firmsOfTheme = new Map<string, number>()
+        for (const firm of firms) {
+          const hits = new Map<string, number>()
+          for (const text of sentences[firm]) {
+            const theme = themeOf.get(`${firm}: ${text}`)
+            if (theme !== undefined) hits.set(theme, (hits.get(theme) ?? 0) + 1)
+          }
+          for (const [theme, n] of hits) if (n >= 3) firmsOfTheme.set(theme, (firmsOfTheme.get(theme) ?? 0) + 1)
+        }
+        const [theme, n] = [...firmsOfTheme].sort((a, b) => b[1] - a[1])[0] ?? ['none', 0]
+        return { story, theme, recall: n / firms.length }
+      })
+    expect(found).toHaveLength(7)
+    for (const one of found) expect(one, one.story).toMatchObject({ recall: expect.toSatisfy((recall: number) => recall >= 0.5) })
+    expect(new Set(found.map(one => one.theme)).size).toBe(7)
+  })
+
+  it('answers a search at the levels of themes, topics and sentences', async () => {
+    const hits = JSON.parse(await succeed(['search', 'containers rerouted around the Red Sea', '--json'], { home }))
+    expect(hits.themes.length).toBeGreaterThan(0)
+    expect(hits.topics.length).toBeGreaterThan(0)
+    expect(hits.sentences[0].text).toMatch(/Red Sea|container|freight/i)
+    expect(hits.sentences[0]).toHaveProperty('topic')
+    const shown = await succeed(['search', 'share repurchases', '--level', 'sentences', '--limit', '3'], { home })
+    expect(shown).toMatch(/repurchase|buyback/i)
+  })
+
+  it('prints a table of themes with what to type next', async () => {
+    const table = await succeed(['themes', '--quarter', QUARTER], { home })
+    expect(table).toMatch(/themes of 2024Q3 +firms +sentences +for example/)
+    expect(table).toContain('quarterdeck.mjs search')
+  })
+
+  it('prints the result of a statement as a table, JSON or CSV', async () => {
+    expect(await succeed(['sql', 'select 1 as one, null as none, array[1,2] as many'], { home })).toMatch(/one +none +many/)
+    expect(await rows("select 12345678901234567::bigint as id, 'a' as text, true as yes")).toEqual([
+      { id: '12345678901234567', text: 'a', yes: true },
+    ])
+    expect(await succeed(['sql', "select 'a,\"b' as x, 2 as y", '--csv'], { home })).toBe('x,y\r\n"a,""b",2\r\n')
+  })
+})
+
+describe('running it again', () => {
+  it('does nothing and changes nothing when everything is done', async () => {
+    const before = await prints()
+    for (const verb of STEPS) expect(await step(verb)).toMatch(/nothing left to do|0 calls loaded, 14 unchanged/)
+    expect(await prints()).toEqual(before)
+    expect(Object.values(await statusOf())).toEqual(Array(6).fill('done'))
+  })
+
+  it('gives the same rows from nothing in another folder, with another number of threads', async () => {
+    const other = scratchHome()
+    for (const verb of STEPS) {
+      const words = verb === 'ingest' ? [verb, sample(QUARTER)] : [verb]
+      await succeed([...words, '--quarter', QUARTER], { home: other.home, env: { QUARTERDECK_THREADS: '1' } })
+    }
+    const elsewhere = await withDatabase({ ...settings, home: other.home }, sql => fingerprints(sql))
+    await other.remove()
+    expect(elsewhere).toEqual(await prints())
+  }, 300_000)
+
+  it('does one firm again and nothing else, and then just the steps that depend on it', async () => {
+    const whole = await prints()
+    const others = "firm_id <> 'HLPW'"
+    const untouched = async () =>
+      rows(`select md5(string_agg(t::text, '' order by topic_id)) as topics from topics t where ${others}`)
+    const before = await untouched()
+    await step('cluster-firm', '--firm', 'hlpw', '--force', '--min-cluster-size', '8')
+    expect(await untouched()).toEqual(before)
+    expect(await statusOf()).toEqual({
+      ingest: 'done',
+      embed: 'done',
+      'cluster-firm': 'done',
+      'name-topics': 'stale',
+      aggregate: 'stale',
+      index: 'done',
+    })
+    // With the usual recipe again the firm is what it was, and the later steps do just what is stale.
+    expect(await step('cluster-firm')).toMatch(/1 firm in/)
+    expect(await step('name-topics')).toMatch(/1 firm in/)
+    await step('aggregate')
+    expect(await prints()).toEqual(whole)
+  })
+
+  it('loads a call again when it has changed, and makes stale what came of it', async () => {
+    const folder = join(home, 'changed')
+    mkdirSync(folder)
+    cpSync(join(sample(QUARTER), 'transcripts.csv'), join(folder, 'transcripts.csv'))
+    const text = readFileSync(join(folder, 'transcripts.csv'), 'utf8')
+    writeFileSync(join(folder, 'transcripts.csv'), text.replace(/(GPEL[^\n]*)Presenter Speech(,[^,]*,Executives,)/, '$1Presenter Speech$2'))
+    const first = await quarterdeck(['ingest', folder, '--quarter', QUARTER], { home })
+    expect(first.stderr).toMatch(/0 calls loaded, 14 unchanged/)
+    const changed = text.replace('Gulf Plains', 'Gulf  Plains').replaceAll('crews restored', 'crews quickly restored')
+    expect(changed).not.toBe(text)
+    writeFileSync(join(folder, 'transcripts.csv'), changed.replaceAll('restoration', 'repair work'))
+    const second = await quarterdeck(['ingest', folder, '--quarter', QUARTER], { home })
+    expect(second.stderr).toMatch(/[1-9]\d* calls? loaded/)
+    expect((await statusOf()).embed).toBe('stale')
+    // And back: everything is as it was.
+    expect((await quarterdeck(['ingest', sample(QUARTER), '--quarter', QUARTER], { home })).code).toBe(0)
+  })
+})
+
+describe('two at once', () => {
+  it('shares a quarter between two processes and shows it in status', async () => {
+    const whole = await prints()
+    await step('cluster-firm', '--force', '--firm', 'ALDH')
+    const both = await Promise.all([
+      quarterdeck(['embed', '--quarter', QUARTER, '--force'], { home }),
+      quarterdeck(['embed', '--quarter', QUARTER], { home }),
+      quarterdeck(['status'], { home }),
+    ])
+    expect(both.map(one => one.code)).toEqual([0, 0, 0])
+    for (const verb of STEPS.slice(1)) await step(verb)
+    expect(await prints()).toEqual(whole)
+  }, 200_000)
+})

