@@ -7,6 +7,7 @@ import postgres from 'postgres'
 import { DatabaseLost, UserError } from '../errors.ts'
 import type { Settings } from '../settings.ts'
 import { type Address, parseAddress } from './address.ts'
+import { arrayTypes } from './arrays.ts'
 import { placesOf } from './embedded/places.ts'
 import { dialDatabase } from './embedded/start.ts'
 import { dialServer, Line } from './line.ts'
@@ -97,7 +98,8 @@ function open(route: Route): Database {
     ssl: false as const, // line.ts does it
     max_lifetime: null, // postgres.js would hang up after 30 to 60 minutes, in the middle of a long command
     onnotice: () => {}, // "relation already exists, skipping"
-    types: { bigint: postgres.BigInt },
+    fetch_types: false, // arrays.ts knows them
+    types: { ...arrayTypes, bigint: postgres.BigInt },
   }
   const sql: Database = postgres(options)
   return sql

@@ -79,6 +79,28 @@ describe.each(KINDS)('on $name', ({ start, absent }) => {
     }
   })
 
+  it.skipIf(absent)('reads arrays back as they were given as parameters', async () => {
+    const words = ['a', null, 'NULL', '', ' ', '{"}', 'a,b', '\\', 'naïve\n😀']
+    const [row] = await sql`
+      select ${words}::text[] as words, ${[]}::text[] as none, ${[1, null, -2]}::int[] as numbers,
+        ${['9007199254740993', '-1']}::bigint[] as bigs, ${[0.1, 1e-7]}::float4[] as floats, array[true, null] as truths,
+        ${words}::varchar[] as more, array['a', 'b']::name[] as names, null::text[] as nothing, 'b' = any(${['a', 'b']}) as found`
+    expect(row).toEqual({
+      words,
+      none: [],
+      numbers: [1, null, -2],
+      bigs: [9007199254740993n, -1n],
+      floats: [0.1, 1e-7],
+      truths: [true, null],
+      more: words,
+      names: ['a', 'b'],
+      nothing: null,
+      found: true,
+    })
+    await expect(sql`select ${[undefined] as unknown as string[]}::text[]`).rejects.toThrow('undefined inside an array')
+    expect(await sql`select 1 as one`).toEqual([{ one: 1 }])
+  })
+
   it.skipIf(absent)('writes a vector in binary and in text to the same bytes', async () => {
     const vector = Float32Array.of(0.1, 1e-40, -1 / 3)
     await copyRows(sql, 'points', POINTS, [[1, null, vector]])

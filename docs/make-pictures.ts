@@ -1,0 +1,834 @@
+// Draws docs/pictures/*.svg from the calls of data/samples/2016Q4, with the functions the product itself runs on.
+// Here so that the pictures of how-clustering-works.md show what the code does: where a picture's topics are not those that
+// the commands wrote, nothing is drawn. Prints the figures that method.md quotes. Run: npx tsx docs/make-pictures.ts
+
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { aggregate } from '../commands/aggregate.ts'
+import { clusterFirms, STANDARD_RECIPE } from '../commands/cluster-firm.ts'
+import { embed } from '../commands/embed.ts'
+import { ingest } from '../commands/ingest.ts'
+import { nameTopics } from '../commands/name-topics.ts'
+import { query } from '../commands/sql.ts'
+import { sentencesOfFirm } from '../lib/db/calls.ts'
+import type { Database } from '../lib/db/connect.ts'
+import { stopDatabase } from '../lib/db/embedded/start.ts'
+import { boundModel } from '../lib/db/model-binding.ts'
+import { withDatabase } from '../lib/db/open.ts'
+import { shownTopics } from '../lib/db/topics.ts'
+import { sentenceVectorsOf } from '../lib/db/vectors.ts'
+import { adjustedRandIndex } from '../lib/math/agreement.ts'
+import {
+  type Clustering,
+  type CondensedTree,
+  condense,
+  NOISE,
+  selectClusters,
+  singleLinkage,
+} from '../lib/math/cluster-tree.ts'
+import { dot } from '../lib/math/distance.ts'
+import { clusterExactly, FIRM_RECIPE } from '../lib/math/engine.ts'
+import { fuzzyGraph } from '../lib/math/fuzzy-graph.ts'
+import { squaredCoreDistances } from '../lib/math/hdbscan.ts'
+import { type Neighbors, nearestNeighbors } from '../lib/math/neighbors.ts'
+import { createRandom, seedFrom } from '../lib/math/random.ts'
+import { type SpanningTree, spanningTree } from '../lib/math/spanning-tree.ts'
+import { scaledRecipe, THEME_RECIPE } from '../lib/math/themes.ts'
+import { umap } from '../lib/math/umap.ts'
+import { openEmbedder } from '../lib/model/embedder.ts'
+import { readSettings, SHIPPED_MODEL } from '../lib/settings.ts'
+
+const QUARTER = '2016Q4'
+// Intuitive Surgical: about a hundred sentences, topics that need no knowledge of finance (hernia operations, headcount, money).
+const FIRM = 'ISRG'
+// Wabtec: the one firm of the quarter that says a content sentence twice, word for word.
+const REPEATING_FIRM = 'WAB'
+const HERNIA = 'So we look at it, ventral hernia'
+const ALSO_HERNIA = 'Ventral hernia versus inguinal'
+const MONEY = 'Beyond that, to the extent that we have the right opportunity'
+
+/** One firm's sentences as the product clusters them: talk left out, each with its embedding and its topic from the database. */
+type Firm = {
+  firmId: string
+  n: number
+  d: number
+  texts: string[]
+  positions: number[]
+  vectors: Float32Array
+  /** Number of the topic, from 1, or NOISE. */
+  topics: number[]
+  probabilities: number[]
+}
+
+type Point = { x: number; y: number }
+
+async function readFirm(sql: Database, firmId: string): Promise<Firm> {
+  const d = (await boundModel(sql))?.dimension ?? 0
+  const sentences = (await sentencesOfFirm(sql, QUARTER, firmId)).filter(sentence => sentence.talk === null)
+  const ids = sentences.map(sentence => sentence.sentenceId)
+  const rows = await query(
+    sql,
+    `select s.position, ts.topic_id, ts.probability from topic_sentences ts join sentences s using (quarter, sentence_id)
+     where ts.quarter = '${QUARTER}' and ts.firm_id = '${firmId}' order by sentence_id`,
+  )
+  return {
+    firmId,
+    n: ids.length,
+    d,
+    texts: sentences.map(sentence => sentence.text),
+    positions: rows.map(row => Number(row.position)),
+    vectors: await sentenceVectorsOf(sql, QUARTER, firmId, ids, d),
+    topics: rows.map(row => (row.topic_id === null ? NOISE : Number(String(row.topic_id).split('/')[2]))),
+    probabilities: rows.map(row => Number(row.probability)),
+  }
+}
+
+function rowStarting(firm: Firm, beginning: string): number {
+  const row = firm.texts.findIndex(text => text.startsWith(beginning))
+  if (row < 0) throw new Error(`${firm.firmId} no longer says ${JSON.stringify(beginning)}`)
+  return row
+}
+
+function layoutOf({ vectors, n, d, firmId }: Firm, nComponents: number, epochs = FIRM_RECIPE.epochs): Float32Array {
+  const seed = seedFrom(STANDARD_RECIPE.seed, firmId, QUARTER)
+  return umap(vectors, n, d, { ...FIRM_RECIPE, metric: 'cosine', nComponents, epochs, seed })
+}
+
+function treeOf(layout: Float32Array, n: number, c: number): SpanningTree {
+  const rows = Float64Array.from(layout)
+  return spanningTree(rows, n, c, squaredCoreDistances(rows, n, c, FIRM_RECIPE.minSamples))
+}
+
+function select(condensed: CondensedTree, n: number, method: 'leaf' | 'eom'): Clustering {
+  return selectClusters(condensed, n, { method, epsilon: 0, allowSingleCluster: false })
+}
+
+// ---------------------------------------------------------------------------------------------------------------- drawing
+
+const WIDTH = 800
+const MARGIN = 16
+// Its own paper behind each picture, so that it can be read on any page, light or dark.
+const STYLE = `
+    text { font: 13px system-ui, "Segoe UI", "DejaVu Sans", sans-serif }
+    .small { font-size: 11px } .strong { font-weight: 600 } .middle { text-anchor: middle } .end { text-anchor: end }
+    .paper { fill: #ffffff } .ink { fill: #1f2328 } .quiet { fill: #59636e } .hollow { fill: none }
+    .line { stroke: #818b98; fill: none } .inkline { stroke: #1f2328; fill: none } .dot { fill: #818b98 }
+    @media (prefers-color-scheme: dark) {
+      .paper { fill: #0d1117 } .ink { fill: #f0f6fc } .quiet { fill: #9198a1 }
+      .line { stroke: #6e7681 } .inkline { stroke: #f0f6fc } .dot { fill: #6e7681 }
+    }`
+// Of middling brightness, so that they stand out on white and on black; numbers stand beside them for the colour-blind.
+const COLOURS = [
+  '#2f7ed8',
+  '#e07b00',
+  '#1a9c6b',
+  '#d1495b',
+  '#8e6bd1',
+  '#b08900',
+  '#17a2b8',
+  '#c65fa8',
+  '#7a8f2a',
+  '#a0643c',
+]
+const EMPHASIS = COLOURS[1]
+
+function colourOf(topic: number): string {
+  return COLOURS[(topic - 1) % COLOURS.length]
+}
+
+function escapeText(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+}
+
+function words(x: number, y: number, text: string, kind = 'ink'): string {
+  return `<text x="${short(x)}" y="${short(y)}" class="${kind}">${escapeText(text)}</text>`
+}
+
+function circle({ x, y }: Point, r: number, rest: string): string {
+  return `<circle cx="${short(x)}" cy="${short(y)}" r="${short(r)}" ${rest}/>`
+}
+
+function segment(a: Point, b: Point, rest: string): string {
+  return `<path d="M${short(a.x)} ${short(a.y)}L${short(b.x)} ${short(b.y)}" ${rest}/>`
+}
+
+/** A tenth of a pixel is finer than any screen shows. */
+function short(value: number): string {
+  return String(Math.round(value * 10) / 10)
+}
+
+function cut(text: string, characters: number): string {
+  return text.length <= characters ? text : `${text.slice(0, characters - 1).trimEnd()}…`
+}
+
+function wrap(text: string, characters: number): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1)
+    if (last === undefined || last.length + word.length + 1 > characters) lines.push(word)
+    else lines[lines.length - 1] = `${last} ${word}`
+  }
+  return lines
+}
+
+function lines(x: number, y: number, text: readonly string[], kind = 'ink', height = 18): string {
+  return text.map((line, i) => words(x, y + i * height, line, kind)).join('\n')
+}
+
+/** Rows of a two-dimensional layout as points of a box on the paper, the same scale both ways. */
+function placeIn(layout: Float32Array, n: number, box: { x: number; y: number; width: number; height: number }) {
+  const xs = Array.from({ length: n }, (_, i) => layout[2 * i])
+  const ys = Array.from({ length: n }, (_, i) => layout[2 * i + 1])
+  const wide = Math.max(...xs) - Math.min(...xs)
+  const high = Math.max(...ys) - Math.min(...ys)
+  const scale = Math.min(box.width / wide, box.height / high)
+  const left = box.x + (box.width - wide * scale) / 2 - Math.min(...xs) * scale
+  const top = box.y + (box.height - high * scale) / 2 - Math.min(...ys) * scale
+  return { points: xs.map((x, i): Point => ({ x: left + x * scale, y: top + ys[i] * scale })), scale }
+}
+
+const pictures = fileURLToPath(new URL('./pictures/', import.meta.url))
+
+async function save(name: string, height: number, title: string, parts: readonly string[]): Promise<void> {
+  const svg = [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
+    `<title>${escapeText(title)}</title>`,
+    `<style>${STYLE}\n</style>`,
+    `<rect width="${WIDTH}" height="${height}" rx="8" class="paper"/>`,
+    ...parts,
+    '</svg>\n',
+  ].join('\n')
+  await writeFile(`${pictures}${name}.svg`, svg)
+}
+
+// --------------------------------------------------------------------------------------------------------------- pictures
+
+async function drawSentences(firm: Firm): Promise<void> {
+  const { vectors, d, texts } = firm
+  const rows = [ALSO_HERNIA, HERNIA, MONEY].map(beginning => rowStarting(firm, beginning))
+  const cell = (WIDTH - 2 * MARGIN) / d
+  const largest = Math.max(...rows.flatMap(row => [...vectors.subarray(row * d, (row + 1) * d)].map(Math.abs)))
+  const parts: string[] = []
+  for (const [place, row] of rows.entries()) {
+    const y = 26 + place * 92
+    parts.push(
+      lines(MARGIN, y, wrap(`${'ABC'[place]}  ${texts[row]}`, 108).slice(0, 2)),
+      // Two paths a strip and strength, not 256 rectangles: blue below zero, orange above, stronger when farther from it.
+      ...[1, 2, 3, 4].flatMap(strength =>
+        [COLOURS[0], COLOURS[1]].map((colour, sign) => {
+          const path: string[] = []
+          for (let t = 0; t < d; t++) {
+            const value = vectors[row * d + t]
+            if (Math.ceil((4 * Math.abs(value)) / largest) !== strength || value > 0 !== (sign === 1)) continue
+            path.push(`M${short(MARGIN + t * cell)} ${y + 28}h${short(cell)}v24h-${short(cell)}z`)
+          }
+          return `<path d="${path.join('')}" fill="${colour}" opacity="${strength / 4}"/>`
+        }),
+      ),
+    )
+  }
+  const cosine = (a: number, b: number) => dot(vectors, rows[a], vectors, rows[b], d).toFixed(2)
+  parts.push(
+    words(
+      MARGIN,
+      306,
+      `Cosine of A and B: ${cosine(0, 1)}.   Of A and C: ${cosine(0, 2)}.   Of B and C: ${cosine(1, 2)}.`,
+    ),
+    words(
+      MARGIN,
+      326,
+      'Each strip is one sentence: 256 numbers, blue below zero, orange above, stronger farther away.',
+      'quiet',
+    ),
+  )
+  await save('1-sentences', 342, 'Three sentences and the numbers they become', parts)
+}
+
+async function drawNeighbours(firm: Firm, neighbours: Neighbors): Promise<void> {
+  const { texts, n } = firm
+  const row = rowStarting(firm, HERNIA)
+  const graph = fuzzyGraph(neighbours, n)
+  const strengthTo = (other: number) => {
+    const edge = graph.from.findIndex(
+      (from, e) => from === Math.min(row, other) && graph.to[e] === Math.max(row, other),
+    )
+    return graph.strength[edge]
+  }
+  const start = row * neighbours.k
+  const farthest = neighbours.distances[start + neighbours.k - 1]
+  const parts = [
+    lines(MARGIN, 26, wrap(texts[row], 105), 'ink strong'),
+    words(MARGIN, 84, 'its nearest sentences', 'quiet small'),
+    words(560, 84, 'cosine distance', 'quiet small'),
+    words(700, 84, 'strength of the edge', 'quiet small'),
+  ]
+  for (let r = 0; r < neighbours.k; r++) {
+    const other = neighbours.indices[start + r]
+    const distance = neighbours.distances[start + r]
+    const strength = strengthTo(other)
+    const y = 106 + r * 22
+    parts.push(
+      words(MARGIN, y, `${r + 1}`, 'quiet small'),
+      words(MARGIN + 24, y, cut(texts[other], 78), 'ink small'),
+      `<rect x="560" y="${y - 10}" width="${short((80 * distance) / farthest)}" height="11" fill="${COLOURS[0]}"/>`,
+      words(646, y, distance.toFixed(2), 'ink small'),
+      `<rect x="700" y="${y - 10}" width="${short(50 * strength)}" height="11" fill="${EMPHASIS}"/>`,
+      words(756, y, strength.toFixed(2), 'ink small'),
+    )
+  }
+  await save('2-neighbours', 106 + neighbours.k * 22, 'A sentence, its nearest neighbours and the edges to them', parts)
+}
+
+async function drawLayout(firm: Firm, neighbours: Neighbors, end: Float32Array): Promise<void> {
+  const { n } = firm
+  const graph = fuzzyGraph(neighbours, n)
+  const chosen = rowStarting(firm, HERNIA)
+  const near = new Set(neighbours.indices.subarray(chosen * neighbours.k, (chosen + 1) * neighbours.k))
+  const parts: string[] = []
+  for (const [place, layout] of [layoutOf(firm, 2, 0), end].entries()) {
+    const x = MARGIN + place * (WIDTH / 2)
+    const { points } = placeIn(layout, n, { x, y: 40, width: WIDTH / 2 - 2 * MARGIN, height: 330 })
+    parts.push(
+      words(
+        x,
+        24,
+        place === 0 ? 'Start: the slow waves of the graph' : 'After 500 rounds of pulling and pushing',
+        'ink strong',
+      ),
+    )
+    // Edges in four strengths, one path each: a thousand elements would make the file five times as large.
+    for (let quarter = 1; quarter <= 4; quarter++) {
+      const path: string[] = []
+      for (let e = 0; e < graph.from.length; e++) {
+        if (Math.ceil(graph.strength[e] * 4) !== quarter) continue
+        const [a, b] = [points[graph.from[e]], points[graph.to[e]]]
+        path.push(`M${short(a.x)} ${short(a.y)}L${short(b.x)} ${short(b.y)}`)
+      }
+      parts.push(`<path d="${path.join('')}" class="line" stroke-width="0.7" opacity="${quarter * 0.15}"/>`)
+    }
+    for (const [i, point] of points.entries()) {
+      if (i === chosen) continue
+      parts.push(circle(point, 3, near.has(i) ? `fill="${EMPHASIS}"` : 'class="dot"'))
+    }
+    parts.push(
+      circle(points[chosen], 6, `fill="${EMPHASIS}" stroke-width="2" class="inkline" style="fill:${EMPHASIS}"`),
+    )
+  }
+  parts.push(
+    words(
+      MARGIN,
+      398,
+      `${n} sentences, ${graph.from.length} edges, darker where stronger. Ringed: the sentence of the picture before; orange: its neighbours.`,
+      'quiet small',
+    ),
+  )
+  await save('3-layout', 412, 'The fuzzy graph before and after the layout', parts)
+}
+
+/** Two distances in one part of the layout: a pair for which its own distance counts, and one for which a core distance does. */
+async function drawCoreDistances(firm: Firm, layout: Float32Array): Promise<void> {
+  const { n } = firm
+  const cores = squaredCoreDistances(layout, n, 2, FIRM_RECIPE.minSamples).map(Math.sqrt)
+  // The part: the eleven points nearest to the one with the largest core distance of the chosen sentence's surroundings.
+  const around = nearestNeighbors(layout, n, 2, 25, 'euclidean')
+  const chosen = rowStarting(firm, HERNIA)
+  const surroundings = [chosen, ...around.indices.subarray(chosen * around.k, (chosen + 1) * around.k)]
+  const loose = surroundings.reduce((best, row) => (cores[row] > cores[best] ? row : best))
+  const part = [loose, ...around.indices.subarray(loose * around.k, loose * around.k + 11)]
+  const box = { x: MARGIN + 40, y: 50, width: 440, height: 330 }
+  const { points, scale } = placeIn(
+    Float32Array.from(part.flatMap(row => [layout[2 * row], layout[2 * row + 1]])),
+    part.length,
+    box,
+  )
+  const distance = (a: number, b: number) => Math.hypot(points[a].x - points[b].x, points[a].y - points[b].y) / scale
+  const core = (a: number) => cores[part[a]]
+  const pairs = part.flatMap((_, a) => part.slice(a + 1).map((_, b) => ({ a, b: a + 1 + b })))
+  const ofOwn = pairs.filter(({ a, b }) => distance(a, b) > 1.5 * Math.max(core(a), core(b)))
+  const ofCore = pairs.filter(({ a, b }) => distance(a, b) < 0.7 * Math.max(core(a), core(b)))
+  // The longest shortfall of each kind is the easiest to see.
+  const byGap = (left: { a: number; b: number }, right: { a: number; b: number }) =>
+    Math.max(core(right.a), core(right.b)) -
+    distance(right.a, right.b) -
+    (Math.max(core(left.a), core(left.b)) - distance(left.a, left.b))
+  const dense = [...ofCore].sort(byGap)[0]
+  const sparse = [...ofOwn].sort((left, right) => distance(left.a, left.b) - distance(right.a, right.b))[0]
+  const names = 'abcdefghijkl'
+  const parts = [
+    words(
+      MARGIN,
+      24,
+      'A part of the layout; each circle reaches to the second nearest neighbour: its radius is the core distance',
+      'ink strong',
+    ),
+  ]
+  for (const [i, point] of points.entries()) {
+    const named = [dense.a, dense.b, sparse.a, sparse.b].includes(i)
+    parts.push(
+      circle(
+        point,
+        core(i) * scale,
+        `class="${named ? 'inkline' : 'line'}" stroke-dasharray="${named ? 'none' : '2 3'}"`,
+      ),
+    )
+  }
+  for (const [pair, colour] of [
+    [dense, EMPHASIS],
+    [sparse, COLOURS[0]],
+  ] as const)
+    parts.push(segment(points[pair.a], points[pair.b], `stroke="${colour}" stroke-width="3"`))
+  for (const [i, point] of points.entries()) {
+    parts.push(circle(point, 4, 'class="ink"'), words(point.x + 7, point.y - 6, names[i], 'ink strong'))
+  }
+  const explain = (pair: { a: number; b: number }) => {
+    const [a, b] = [names[pair.a], names[pair.b]]
+    const [own, left, right] = [distance(pair.a, pair.b), core(pair.a), core(pair.b)]
+    return [
+      `${a} and ${b}`,
+      `distance ${own.toFixed(2)}`,
+      `core distance of ${a} ${left.toFixed(2)}`,
+      `core distance of ${b} ${right.toFixed(2)}`,
+      `mutual reachability ${Math.max(own, left, right).toFixed(2)}`,
+    ]
+  }
+  parts.push(
+    `<rect x="545" y="74" width="14" height="4" fill="${EMPHASIS}"/>`,
+    lines(566, 80, explain(dense), 'ink'),
+    words(566, 174, 'a core distance is the largest', 'quiet small'),
+    `<rect x="545" y="224" width="14" height="4" fill="${COLOURS[0]}"/>`,
+    lines(566, 230, explain(sparse), 'ink'),
+    words(566, 324, 'their own distance is the largest', 'quiet small'),
+  )
+  await save('4-core-distance', 410, 'Core distance and mutual reachability', parts)
+}
+
+async function drawSpanningTree(firm: Firm, layout: Float32Array): Promise<void> {
+  const { n } = firm
+  const tree = treeOf(layout, n, 2)
+  const { points } = placeIn(layout, n, { x: MARGIN + 10, y: 40, width: 540, height: 400 })
+  const order = [...tree.weight.keys()].sort((a, b) => tree.weight[b] - tree.weight[a])
+  const longest = new Set(order.slice(0, 10))
+  const parts = [words(MARGIN, 24, `The minimum spanning tree: ${n} points, ${n - 1} edges`, 'ink strong')]
+  for (const e of order) {
+    const rest = longest.has(e) ? `stroke="${COLOURS[3]}" stroke-width="2.5"` : 'class="line" stroke-width="1.5"'
+    parts.push(segment(points[tree.from[e]], points[tree.to[e]], rest))
+  }
+  for (const point of points) parts.push(circle(point, 3, 'class="ink"'))
+  parts.push(
+    `<rect x="590" y="74" width="14" height="4" fill="${COLOURS[3]}"/>`,
+    lines(612, 80, ['the ten longest edges:', 'they are cut first'], 'ink'),
+    words(612, 128, `longest ${tree.weight[order[0]].toFixed(2)}`, 'quiet'),
+    words(612, 146, `median ${tree.weight[order[Math.floor(order.length / 2)]].toFixed(2)}`, 'quiet'),
+    words(612, 164, `shortest ${tree.weight[order[order.length - 1]].toFixed(2)}`, 'quiet'),
+    lines(612, 200, ['(lengths are mutual', 'reachability distances)'], 'quiet small', 15),
+  )
+  await save('5-spanning-tree', 456, 'The minimum spanning tree', parts)
+}
+
+/** The clusters of a condensed tree that a choice took: those whose points, with all below, carry one label that the parent's do not. */
+function chosenClusters(condensed: CondensedTree, labels: Int32Array): Set<number> {
+  const labelsBelow: Set<number>[] = condensed.parent.map(() => new Set())
+  for (const [i, label] of labels.entries()) {
+    for (let cluster = condensed.clusterOfPoint[i]; ; cluster = condensed.parent[cluster]) {
+      labelsBelow[cluster].add(label)
+      if (cluster === 0) break
+    }
+  }
+  const isOne = (cluster: number) => labelsBelow[cluster].size === 1 && !labelsBelow[cluster].has(NOISE)
+  return new Set([...condensed.parent.keys()].filter(c => c > 0 && isOne(c) && !isOne(condensed.parent[c])))
+}
+
+async function drawCondensedTree(
+  firm: Firm,
+  condensed: CondensedTree,
+  leaf: Clustering,
+  eom: Clustering,
+): Promise<void> {
+  const { clusterOfPoint, lambdaOfPoint, parent, birth, size } = condensed
+  const chosen = chosenClusters(condensed, leaf.labels)
+  const chosenByMass = chosenClusters(condensed, eom.labels)
+  const childrenOf = parent.map((_, c) => parent.flatMap((p, child) => (child > 0 && p === c ? [child] : [])))
+  const depthFirst = (c: number): number[] => [c, ...childrenOf[c].flatMap(depthFirst)]
+  const leaves = depthFirst(0).filter(c => childrenOf[c].length === 0)
+  const top = 60
+  const height = 340
+  const left = 70
+  const slot = (WIDTH - left - MARGIN) / leaves.length
+  const centre = parent.map(() => 0)
+  for (const [place, c] of leaves.entries()) centre[c] = left + slot * (place + 0.5)
+  for (const c of depthFirst(0).reverse())
+    if (childrenOf[c].length > 0)
+      centre[c] = childrenOf[c].reduce((sum, child) => sum + centre[child], 0) / childrenOf[c].length
+  const distances = [...lambdaOfPoint].map(lambda => 1 / lambda)
+  const [widest, closest] = [Math.max(...distances, 1 / Math.min(...birth.slice(1))), Math.min(...distances)]
+  const y = (lambda: number) =>
+    top +
+    (height * (Math.log(widest) - Math.log(lambda > 0 ? 1 / lambda : widest))) / (Math.log(widest) - Math.log(closest))
+  const unit = Math.min(1.2, (0.86 * slot) / Math.max(...leaves.map(c => size[c])))
+
+  const parts = [
+    words(MARGIN, 24, `The condensed tree of ${firm.firmId}, ${firm.n} sentences in 10 dimensions`, 'ink strong'),
+  ]
+  for (const distance of [2, 1, 0.5, 0.25, 0.125, 0.0625].filter(one => one < widest && one > closest)) {
+    parts.push(
+      segment(
+        { x: left - 8, y: y(1 / distance) },
+        { x: WIDTH - MARGIN, y: y(1 / distance) },
+        'class="line" opacity="0.25"',
+      ),
+      words(left - 12, y(1 / distance) + 4, String(Number(distance.toFixed(3))), 'quiet small end'),
+    )
+  }
+  parts.push(words(MARGIN, 44, 'distance', 'quiet small'))
+  for (const c of depthFirst(0)) {
+    const leaving = [...clusterOfPoint.keys()]
+      .filter(i => clusterOfPoint[i] === c)
+      .map(i => lambdaOfPoint[i])
+      .sort((a, b) => a - b)
+    const split = childrenOf[c].length > 0 ? birth[childrenOf[c][0]] : Math.max(...leaving)
+    const outline: Point[] = [{ x: 0, y: y(birth[c]) }]
+    let members = size[c]
+    const steps: { half: number; y: number }[] = [{ half: (members * unit) / 2, y: y(birth[c]) }]
+    for (const lambda of leaving) {
+      if (lambda >= split) break
+      steps.push({ half: (members * unit) / 2, y: y(lambda) })
+      members--
+      steps.push({ half: (members * unit) / 2, y: y(lambda) })
+    }
+    steps.push({ half: (members * unit) / 2, y: y(split) })
+    outline.length = 0
+    for (const step of steps) outline.push({ x: centre[c] + step.half, y: step.y })
+    for (const step of steps.toReversed()) outline.push({ x: centre[c] - step.half, y: step.y })
+    const path = outline.map(point => `${short(point.x)} ${short(point.y)}`).join('L')
+    const label = chosen.has(c) ? topicOf(firm, leaf.labels, condensed, c) : 0
+    parts.push(`<path d="M${path}Z" ${label > 0 ? `fill="${colourOf(label)}"` : 'class="dot" opacity="0.55"'}/>`)
+    if (label > 0) parts.push(words(centre[c], y(split) + 16, String(label), 'ink strong middle'))
+    if (chosenByMass.has(c)) {
+      const half = Math.max((size[c] * unit) / 2, 8) + 5
+      const bottom = Math.max(
+        ...depthFirst(c).flatMap(below =>
+          [...clusterOfPoint.keys()].filter(i => clusterOfPoint[i] === below).map(i => y(lambdaOfPoint[i])),
+        ),
+      )
+      const inside = depthFirst(c)
+      const from = Math.min(...inside.map(below => centre[below] - (size[below] * unit) / 2)) - 5
+      const to = Math.max(...inside.map(below => centre[below] + (size[below] * unit) / 2)) + 5
+      parts.push(
+        `<rect x="${short(Math.min(from, centre[c] - half))}" y="${short(y(birth[c]) - 3)}" width="${short(Math.max(to - from, 2 * half))}" ` +
+          `height="${short(bottom - y(birth[c]) + 7)}" rx="6" class="inkline" stroke-dasharray="4 4" opacity="0.8"/>`,
+      )
+    }
+    if (childrenOf[c].length > 0) {
+      const xs = childrenOf[c].map(child => centre[child])
+      parts.push(segment({ x: Math.min(...xs), y: y(split) }, { x: Math.max(...xs), y: y(split) }, 'class="line"'))
+    }
+  }
+  parts.push(
+    lines(
+      MARGIN,
+      top + height + 44,
+      [
+        `Width: sentences still together. Coloured: the leaves, ${chosen.size} topics. Dashed: what excess of mass would choose, ${chosenByMass.size}.`,
+        `Noise: ${leaf.labels.filter(label => label === NOISE).length} sentences by leaf, ${eom.labels.filter(label => label === NOISE).length} by excess of mass.`,
+      ],
+      'quiet small',
+      16,
+    ),
+  )
+  await save('6-condensed-tree', top + height + 74, 'The condensed tree and the leaves chosen from it', parts)
+}
+
+/** The topic number, as the product counts, of a chosen cluster. */
+function topicOf(firm: Firm, labels: Int32Array, { clusterOfPoint }: CondensedTree, cluster: number): number {
+  const row = clusterOfPoint.indexOf(cluster)
+  if (labels[row] === NOISE) throw new Error(`cluster ${cluster} was not chosen`)
+  return firm.topics[row]
+}
+
+async function drawTopics(sql: Database, firm: Firm, layout: Float32Array): Promise<void> {
+  const shown = await shownTopics(sql, QUARTER, firm.firmId)
+  const { points } = placeIn(layout, firm.n, { x: MARGIN + 10, y: 44, width: 400, height: 420 })
+  const parts = [words(MARGIN, 24, `The topics of ${firm.firmId} in ${QUARTER}`, 'ink strong')]
+  for (const [i, point] of points.entries()) {
+    const topic = firm.topics[i]
+    if (topic === NOISE) parts.push(circle(point, 3.5, 'class="line"'))
+    else
+      parts.push(
+        circle(point, 5, `fill="${colourOf(topic)}" opacity="${(0.3 + 0.7 * firm.probabilities[i]).toFixed(2)}"`),
+      )
+  }
+  for (const [place, { size, keywords }] of shown.entries()) {
+    const topic = place + 1
+    const members = points.filter((_, i) => firm.topics[i] === topic)
+    const centre = { x: mean(members.map(({ x }) => x)), y: mean(members.map(({ y }) => y)) }
+    parts.push(
+      circle(centre, 9, `class="paper" stroke="${colourOf(topic)}" stroke-width="1.5"`),
+      words(centre.x, centre.y + 4.5, String(topic), 'ink strong small middle'),
+    )
+    const y = 54 + place * 46
+    parts.push(
+      circle({ x: 460, y: y - 4 }, 6, `fill="${colourOf(topic)}"`),
+      words(474, y, `${topic}   ${size} sentences`, 'ink strong'),
+      words(474, y + 17, cut(keywords.slice(0, 6).join(', '), 50), 'ink small'),
+    )
+  }
+  const noise = firm.topics.filter(topic => topic === NOISE).length
+  const y = 54 + shown.length * 46
+  parts.push(circle({ x: 460, y: y - 4 }, 4, 'class="line"'), words(474, y, `noise: ${noise} sentences`, 'quiet'))
+  await save('7-topics', Math.max(480, y + 20), 'The topics and their keywords', parts)
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
+async function drawSmallFirms(sql: Database): Promise<void> {
+  const rows = await query(
+    sql,
+    `select s.firm_id, count(distinct s.text) filter (where s.talk is null) as sentences,
+       (select count(*) from topics t where t.quarter = s.quarter and t.firm_id = s.firm_id) as topics
+     from sentences s where s.quarter = '${QUARTER}' group by s.quarter, s.firm_id order by 2, 3, 1`,
+  )
+  const most = 60
+  const left = 60
+  const bottom = 300
+  const x = (sentences: number) => left + ((WIDTH - left - MARGIN - 10) * sentences) / most
+  const y = (topics: number) => bottom - topics * 32
+  const parts = [
+    words(MARGIN, 24, `Every firm of ${QUARTER} with up to ${most} sentences: how many topics it has`, 'ink strong'),
+    `<rect x="${short(x(0))}" y="50" width="${short(x(11.5) - x(0))}" height="${bottom - 40}" fill="${COLOURS[3]}" opacity="0.15"/>`,
+    words(x(0.3), 66, 'under 12 sentences:', 'ink small'),
+    words(x(0.3), 81, 'no topics', 'ink small'),
+  ]
+  for (let topics = 0; topics <= 7; topics++)
+    parts.push(
+      segment({ x: left, y: y(topics) }, { x: WIDTH - MARGIN, y: y(topics) }, 'class="line" opacity="0.25"'),
+      words(left - 12, y(topics) + 4, String(topics), 'quiet small end'),
+    )
+  for (let sentences = 0; sentences <= most; sentences += 10)
+    parts.push(words(x(sentences), bottom + 32, String(sentences), 'quiet small middle'))
+  parts.push(
+    words(WIDTH - MARGIN, bottom + 52, 'sentences left when talk is out', 'quiet small end'),
+    words(MARGIN, 44, 'topics', 'quiet small'),
+  )
+  const stacked = new Map<string, number>()
+  for (const row of rows) {
+    const [sentences, topics] = [Number(row.sentences), Number(row.topics)]
+    if (sentences > most) continue
+    const key = `${sentences}/${topics}`
+    const below = stacked.get(key) ?? 0
+    stacked.set(key, below + 1)
+    parts.push(circle({ x: x(sentences), y: y(topics) - below * 7 }, 3.5, `fill="${COLOURS[0]}"`))
+  }
+  await save('8-small-firms', bottom + 66, 'Small firms', parts)
+}
+
+async function drawRepeated(firm: Firm): Promise<void> {
+  const text = firm.texts.find((one, i) => firm.texts.indexOf(one) !== i)
+  if (text === undefined) throw new Error(`${firm.firmId} no longer repeats a sentence`)
+  const cell = (WIDTH - 2 * MARGIN) / firm.n
+  const parts = [
+    words(
+      MARGIN,
+      24,
+      `The call of ${firm.firmId}, sentence after sentence, coloured by topic; grey is noise`,
+      'ink strong',
+    ),
+  ]
+  for (const [i, topic] of firm.topics.entries()) {
+    const fill = topic === NOISE ? 'class="dot" opacity="0.4"' : `fill="${colourOf(topic)}"`
+    parts.push(`<rect x="${short(MARGIN + i * cell)}" y="44" width="${short(cell - 0.5)}" height="34" ${fill}/>`)
+  }
+  const copies = firm.texts.flatMap((one, i) => (one === text ? [i] : []))
+  const middle = copies.map(i => ({ x: MARGIN + (i + 0.5) * cell, y: 80 }))
+  parts.push(
+    `<path d="M${short(middle[0].x)} 82V106H${short(middle[middle.length - 1].x)}V82" class="inkline" stroke-width="1.5"/>`,
+    words(mean(middle.map(({ x }) => x)), 124, `“${text}”`, 'ink middle'),
+    words(
+      mean(middle.map(({ x }) => x)),
+      142,
+      copies
+        .map(
+          i =>
+            `sentence ${firm.positions[i]}: ${firm.topics[i] === NOISE ? 'noise' : `topic ${firm.topics[i]}`}, probability ${firm.probabilities[i].toFixed(2)}`,
+        )
+        .join('; '),
+      'quiet small middle',
+    ),
+  )
+  await save('9-identical-sentences', 160, 'One sentence said twice', parts)
+}
+
+async function drawThemes(sql: Database): Promise<void> {
+  const topics = await query(
+    sql,
+    `select topic_id, v.embedding::text as embedding, tt.theme_id, coalesce(tt.given_to_nearest, false) as given
+     from topic_vectors v left join theme_topics tt using (topic_id) where v.quarter = '${QUARTER}' order by topic_id`,
+  )
+  const n = topics.length
+  const vectors = topics.map(topic => JSON.parse(String(topic.embedding)) as number[])
+  const d = vectors[0].length
+  const { nNeighbors } = scaledRecipe(THEME_RECIPE, n)
+  const seed = seedFrom(STANDARD_RECIPE.seed, 'themes', QUARTER)
+  // Farther apart than the product lays them, for the eye.
+  const layout = umap(Float32Array.from(vectors.flat()), n, d, {
+    nNeighbors,
+    nComponents: 2,
+    minDist: 0.2,
+    metric: 'cosine',
+    epochs: 500,
+    seed,
+  })
+  const { points } = placeIn(layout, n, { x: MARGIN, y: 44, width: 420, height: 420 })
+  const themes = await query(
+    sql,
+    `select theme_id, name, firms, topics from themes where quarter = '${QUARTER}' order by theme_id`,
+  )
+  const coloured = themes.slice(0, COLOURS.length).map(theme => theme.theme_id)
+  const parts = [words(MARGIN, 24, `${n} topics of all firms, and the ${themes.length} themes they form`, 'ink strong')]
+  for (const [i, { theme_id, given }] of topics.entries()) {
+    const place = coloured.indexOf(theme_id)
+    if (place < 0) parts.push(circle(points[i], theme_id === null ? 1.5 : 2.5, 'class="dot" opacity="0.6"'))
+    else if (given) parts.push(circle(points[i], 3, `fill="none" stroke="${COLOURS[place]}"`))
+    else parts.push(circle(points[i], 3, `fill="${COLOURS[place]}" opacity="0.85"`))
+  }
+  for (const [place, theme] of themes.slice(0, COLOURS.length).entries()) {
+    const y = 54 + place * 36
+    parts.push(
+      circle({ x: 460, y: y - 4 }, 5, `fill="${COLOURS[place]}"`),
+      words(472, y, cut(String(theme.name), 46), 'ink'),
+      words(472, y + 15, `${theme.firms} firms, ${theme.topics} topics`, 'quiet small'),
+    )
+  }
+  const y = 54 + COLOURS.length * 36
+  parts.push(
+    circle({ x: 460, y: y - 4 }, 3, `fill="none" stroke="${COLOURS[0]}"`),
+    words(472, y, 'ring: given to the nearest theme', 'quiet small'),
+    circle({ x: 460, y: y + 14 }, 2.5, 'class="dot"'),
+    words(472, y + 18, 'grey: a smaller theme; smallest dots: in none', 'quiet small'),
+  )
+  await save('10-themes', 480, 'Topics of all firms and the themes they form', parts)
+}
+
+/** One theme read downward: some of its topics, of different firms, nearest to its centre first, and a sentence of each. */
+async function drawOneTheme(sql: Database): Promise<void> {
+  const [theme] = await query(
+    sql,
+    `select th.theme_id, th.name, th.firms, th.topics, th.sentences from themes th join theme_topics tt using (theme_id)
+     where tt.topic_id like '${QUARTER}/${FIRM}/%' and not tt.given_to_nearest order by th.firms desc, th.theme_id limit 1`,
+  )
+  const nearest = await query(
+    sql,
+    `select * from (
+       select distinct on (t.firm_id) t.firm_id, n.name, s.text, v.embedding <=> th.centroid as away
+       from theme_topics tt join themes th using (theme_id) join topics t using (topic_id) join topic_names n using (topic_id)
+         join topic_vectors v using (topic_id)
+         join sentences s on s.quarter = t.quarter and s.sentence_id = t.representative_sentences[1]
+       where tt.theme_id = '${theme.theme_id}' and not tt.given_to_nearest
+       order by t.firm_id, away, t.topic_id
+     ) one order by firm_id <> '${FIRM}', away, firm_id limit 7`,
+  )
+  const parts = [
+    words(MARGIN, 26, String(theme.name), 'ink strong'),
+    words(
+      MARGIN,
+      44,
+      `${theme.theme_id}: ${theme.firms} firms, ${theme.topics} topics, ${theme.sentences} sentences; seven of them:`,
+      'quiet small',
+    ),
+  ]
+  for (const [place, topic] of nearest.entries()) {
+    const y = 76 + place * 44
+    parts.push(
+      words(MARGIN, y, String(topic.firm_id), 'ink strong'),
+      words(MARGIN + 60, y, String(topic.name), 'ink'),
+      words(MARGIN + 60, y + 17, cut(String(topic.text), 118), 'quiet small'),
+    )
+  }
+  await save('11-one-theme', 76 + nearest.length * 44, 'One theme across firms', parts)
+}
+
+// ---------------------------------------------------------------------------------------------------------------- figures
+
+/** How much of a firm's topics stays when only chance, only the order, or a tenth of the sentences changes: ARI over firms with topics. */
+async function printStability(sql: Database): Promise<void> {
+  const rows = await query(sql, `select distinct firm_id from topics where quarter = '${QUARTER}' order by 1`)
+  // Every third firm: two minutes instead of six, and an error of the mean of .02.
+  const firms = rows.map(row => String(row.firm_id)).filter((_, i) => i % 3 === 0)
+  const agreement = { seed: [] as number[], order: [] as number[], tenth: [] as number[] }
+  for (const firmId of firms) {
+    const { vectors, n, d } = await readFirm(sql, firmId)
+    const cluster = (rows: readonly number[], seed: number) => {
+      const own = new Float32Array(rows.length * d)
+      for (const [i, row] of rows.entries()) own.set(vectors.subarray(row * d, (row + 1) * d), i * d)
+      return clusterExactly(own, rows.length, d, FIRM_RECIPE, seedFrom(seed, firmId, QUARTER)).labels
+    }
+    const all = Array.from({ length: n }, (_, i) => i)
+    const usual = cluster(all, STANDARD_RECIPE.seed)
+    const random = createRandom(1)
+    const shuffled = all
+      .map(row => ({ row, at: random.next() }))
+      .sort((a, b) => a.at - b.at)
+      .map(({ row }) => row)
+    const kept = shuffled.slice(Math.ceil(n / 10)).sort((a, b) => a - b)
+    const like = (labels: Int32Array, rows: readonly number[]) =>
+      adjustedRandIndex(
+        labels,
+        rows.map(row => usual[row]),
+      )
+    agreement.seed.push(like(cluster(all, STANDARD_RECIPE.seed + 1), all))
+    agreement.order.push(like(cluster(shuffled, STANDARD_RECIPE.seed), shuffled))
+    agreement.tenth.push(like(cluster(kept, STANDARD_RECIPE.seed), kept))
+  }
+  for (const [what, values] of Object.entries(agreement))
+    process.stdout.write(`${what}: mean ARI ${mean(values).toFixed(2)} over ${values.length} firms\n`)
+}
+
+async function makePictures(sql: Database, threads: number): Promise<void> {
+  const openModel = () => openEmbedder({ model: SHIPPED_MODEL, threads })
+  const samples = fileURLToPath(new URL(`../data/samples/${QUARTER}`, import.meta.url))
+  await ingest(sql, { paths: [samples], quarter: QUARTER })
+  await embed(sql, { quarter: QUARTER, openModel })
+  await clusterFirms(sql, { quarter: QUARTER, threads })
+  await nameTopics(sql, { quarter: QUARTER })
+  await aggregate(sql, { quarter: QUARTER, openModel })
+
+  const firm = await readFirm(sql, FIRM)
+  const { n, d } = firm
+  const { nComponents, minClusterSize } = FIRM_RECIPE
+  const condensed = condense(singleLinkage(treeOf(layoutOf(firm, nComponents), n, nComponents), n), n, minClusterSize)
+  const leaf = select(condensed, n, 'leaf')
+  if (adjustedRandIndex(leaf.labels, firm.topics) !== 1)
+    throw new Error(`the topics of ${FIRM} here are not those that cluster-firm wrote: the pictures would not be true`)
+  const neighbours = nearestNeighbors(firm.vectors, n, d, FIRM_RECIPE.nNeighbors - 1, 'cosine')
+  const flat = layoutOf(firm, 2)
+
+  await mkdir(pictures, { recursive: true })
+  await drawSentences(firm)
+  await drawNeighbours(firm, neighbours)
+  await drawLayout(firm, neighbours, flat)
+  await drawCoreDistances(firm, flat)
+  await drawSpanningTree(firm, flat)
+  await drawCondensedTree(firm, condensed, leaf, select(condensed, n, 'eom'))
+  await drawTopics(sql, firm, flat)
+  await drawSmallFirms(sql)
+  await drawRepeated(await readFirm(sql, REPEATING_FIRM))
+  await drawThemes(sql)
+  await drawOneTheme(sql)
+  await printStability(sql)
+}
+
+async function main(): Promise<void> {
+  const home = await mkdtemp(join(tmpdir(), 'quarterdeck-pictures-'))
+  const settings = { ...readSettings({}), home }
+  try {
+    await withDatabase(settings, sql => makePictures(sql, settings.threads))
+  } finally {
+    await stopDatabase(home)
+    await rm(home, { recursive: true })
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main()
