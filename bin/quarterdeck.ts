@@ -5,6 +5,7 @@ import { type CAC, cac } from 'cac'
 import { commands } from '../commands/all.ts'
 import { codeVersion } from '../lib/code-version.ts'
 import type { Command, FlagValues } from '../lib/command.ts'
+import { installLostConnectionHandler } from '../lib/db/connect.ts'
 import { DatabaseLost, UsageError, UserError } from '../lib/errors.ts'
 import { say } from '../lib/log.ts'
 import { readSettings } from '../lib/settings.ts'
@@ -17,6 +18,8 @@ process.stdout.on('error', error => {
   throw error
 })
 
+// At once, wherever the command stands: what it has not saved is done again by the rerun.
+installLostConnectionHandler(fail)
 process.on('uncaughtException', fail)
 process.on('unhandledRejection', fail)
 try {
@@ -63,10 +66,17 @@ function describe(): CAC {
   cli.option('--debug', 'Show where an error comes from')
   cli.help(sections => {
     const command = commands.find(one => one.verb === cli.matchedCommandName)
-    if (command) sections.splice(1, 0, { body: command.about })
+    if (command) sections.splice(1, 0, { body: wrapped(command.about) })
+    // The list of commands, once more and with --help behind each, tells nothing new.
+    return sections.filter(section => !section.title?.startsWith('For more info'))
   })
   cli.version(codeVersion())
   return cli
+}
+
+/** Lines of at most 80 characters, which fit every terminal. */
+function wrapped(text: string): string {
+  return text.replace(/(.{1,80})(?: +|$)/g, '$1\n').trimEnd()
 }
 
 function refuseVerb(cli: CAC): void {

@@ -19,6 +19,7 @@ import { boundModel } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { shownTopics } from '../lib/db/topics.ts'
 import { sentenceVectorsOf } from '../lib/db/vectors.ts'
+import { thousands } from '../lib/log.ts'
 import { adjustedRandIndex } from '../lib/math/agreement.ts'
 import {
   type Clustering,
@@ -35,7 +36,7 @@ import { squaredCoreDistances } from '../lib/math/hdbscan.ts'
 import { type Neighbors, nearestNeighbors } from '../lib/math/neighbors.ts'
 import { createRandom, seedFrom } from '../lib/math/random.ts'
 import { type SpanningTree, spanningTree } from '../lib/math/spanning-tree.ts'
-import { scaledRecipe, THEME_RECIPE } from '../lib/math/themes.ts'
+import { clusterThemes, scaledRecipe, THEME_RECIPE } from '../lib/math/themes.ts'
 import { umap } from '../lib/math/umap.ts'
 import { openEmbedder } from '../lib/model/embedder.ts'
 import { readSettings, SHIPPED_MODEL } from '../lib/settings.ts'
@@ -214,7 +215,8 @@ async function drawSentences(firm: Firm): Promise<void> {
   for (const [place, row] of rows.entries()) {
     const y = 26 + place * 92
     parts.push(
-      lines(MARGIN, y, wrap(`${'ABC'[place]}  ${texts[row]}`, 108).slice(0, 2)),
+      words(MARGIN, y, 'ABC'[place], 'ink strong'),
+      lines(MARGIN + 20, y, wrap(texts[row], 108).slice(0, 2)),
       // Two paths a strip and strength, not 256 rectangles: blue below zero, orange above, stronger when farther from it.
       ...[1, 2, 3, 4].flatMap(strength =>
         [COLOURS[0], COLOURS[1]].map((colour, sign) => {
@@ -234,7 +236,8 @@ async function drawSentences(firm: Firm): Promise<void> {
     words(
       MARGIN,
       306,
-      `Cosine of A and B: ${cosine(0, 1)}.   Of A and C: ${cosine(0, 2)}.   Of B and C: ${cosine(1, 2)}.`,
+      `Cosines: A with B ${cosine(0, 1)}, A with C ${cosine(0, 2)}, B with C ${cosine(1, 2)}.`,
+      'ink strong',
     ),
     words(
       MARGIN,
@@ -261,8 +264,8 @@ async function drawNeighbours(firm: Firm, neighbours: Neighbors): Promise<void> 
   const parts = [
     lines(MARGIN, 26, wrap(texts[row], 105), 'ink strong'),
     words(MARGIN, 84, 'its nearest sentences', 'quiet small'),
-    words(560, 84, 'cosine distance', 'quiet small'),
-    words(700, 84, 'strength of the edge', 'quiet small'),
+    words(540, 84, 'cosine distance', 'quiet small'),
+    words(WIDTH - MARGIN, 84, 'edge strength', 'quiet small end'),
   ]
   for (let r = 0; r < neighbours.k; r++) {
     const other = neighbours.indices[start + r]
@@ -271,9 +274,9 @@ async function drawNeighbours(firm: Firm, neighbours: Neighbors): Promise<void> 
     const y = 106 + r * 22
     parts.push(
       words(MARGIN, y, `${r + 1}`, 'quiet small'),
-      words(MARGIN + 24, y, cut(texts[other], 78), 'ink small'),
-      `<rect x="560" y="${y - 10}" width="${short((80 * distance) / farthest)}" height="11" fill="${COLOURS[0]}"/>`,
-      words(646, y, distance.toFixed(2), 'ink small'),
+      words(MARGIN + 24, y, cut(texts[other], 76), 'ink small'),
+      `<rect x="540" y="${y - 10}" width="${short((80 * distance) / farthest)}" height="11" fill="${COLOURS[0]}"/>`,
+      words(628, y, distance.toFixed(2), 'ink small'),
       `<rect x="700" y="${y - 10}" width="${short(50 * strength)}" height="11" fill="${EMPHASIS}"/>`,
       words(756, y, strength.toFixed(2), 'ink small'),
     )
@@ -327,81 +330,73 @@ async function drawLayout(firm: Firm, neighbours: Neighbors, end: Float32Array):
   await save('3-layout', 412, 'The fuzzy graph before and after the layout', parts)
 }
 
-/** Two distances in one part of the layout: a pair for which its own distance counts, and one for which a core distance does. */
+/** Two pairs in one part of the layout: for one its own distance counts, for the other a core distance. */
 async function drawCoreDistances(firm: Firm, layout: Float32Array): Promise<void> {
   const { n } = firm
   const cores = squaredCoreDistances(layout, n, 2, FIRM_RECIPE.minSamples).map(Math.sqrt)
-  // The part: the eleven points nearest to the one with the largest core distance of the chosen sentence's surroundings.
-  const around = nearestNeighbors(layout, n, 2, 25, 'euclidean')
   const chosen = rowStarting(firm, HERNIA)
-  const surroundings = [chosen, ...around.indices.subarray(chosen * around.k, (chosen + 1) * around.k)]
-  const loose = surroundings.reduce((best, row) => (cores[row] > cores[best] ? row : best))
-  const part = [loose, ...around.indices.subarray(loose * around.k, loose * around.k + 11)]
-  const box = { x: MARGIN + 40, y: 50, width: 440, height: 330 }
+  const around = nearestNeighbors(layout, n, 2, 11, 'euclidean')
+  const part = [chosen, ...around.indices.subarray(chosen * around.k, (chosen + 1) * around.k)]
+  const box = { x: MARGIN + 50, y: 80, width: 400, height: 270 }
   const { points, scale } = placeIn(
     Float32Array.from(part.flatMap(row => [layout[2 * row], layout[2 * row + 1]])),
     part.length,
     box,
   )
-  const distance = (a: number, b: number) => Math.hypot(points[a].x - points[b].x, points[a].y - points[b].y) / scale
-  const core = (a: number) => cores[part[a]]
-  const pairs = part.flatMap((_, a) => part.slice(a + 1).map((_, b) => ({ a, b: a + 1 + b })))
-  const ofOwn = pairs.filter(({ a, b }) => distance(a, b) > 1.5 * Math.max(core(a), core(b)))
-  const ofCore = pairs.filter(({ a, b }) => distance(a, b) < 0.7 * Math.max(core(a), core(b)))
-  // The longest shortfall of each kind is the easiest to see.
-  const byGap = (left: { a: number; b: number }, right: { a: number; b: number }) =>
-    Math.max(core(right.a), core(right.b)) -
-    distance(right.a, right.b) -
-    (Math.max(core(left.a), core(left.b)) - distance(left.a, left.b))
-  const dense = [...ofCore].sort(byGap)[0]
-  const sparse = [...ofOwn].sort((left, right) => distance(left.a, left.b) - distance(right.a, right.b))[0]
-  const names = 'abcdefghijkl'
+  const pairs = part.flatMap((_, a) =>
+    part.slice(a + 1).map((_, offset) => {
+      const b = a + 1 + offset
+      const own = Math.hypot(points[a].x - points[b].x, points[a].y - points[b].y) / scale
+      return { a, b, own, core: Math.max(cores[part[a]], cores[part[b]]) }
+    }),
+  )
+  // The pair whose own distance falls short of its core distances most, and the nearest pair of those that clearly exceed theirs.
+  const dense = pairs.reduce((best, pair) => (pair.core - pair.own > best.core - best.own ? pair : best))
+  const exceeding = pairs.filter(({ own, core }) => own > 1.5 * core)
+  const sparse = exceeding.reduce((best, pair) => (pair.own < best.own ? pair : best))
+  const frame = `x="${MARGIN}" y="40" width="500" height="350" rx="6"`
   const parts = [
-    words(
-      MARGIN,
-      24,
-      'A part of the layout; each circle reaches to the second nearest neighbour: its radius is the core distance',
-      'ink strong',
-    ),
+    words(MARGIN, 24, 'A part of the layout: each circle reaches to the second nearest point', 'ink strong'),
+    `<clipPath id="frame"><rect ${frame}/></clipPath>`,
+    `<rect ${frame} class="line" opacity="0.4"/>`,
+    '<g clip-path="url(#frame)">',
   ]
-  for (const [i, point] of points.entries()) {
-    const named = [dense.a, dense.b, sparse.a, sparse.b].includes(i)
-    parts.push(
-      circle(
-        point,
-        core(i) * scale,
-        `class="${named ? 'inkline' : 'line'}" stroke-dasharray="${named ? 'none' : '2 3'}"`,
-      ),
-    )
+  // Points outside the part stand where they stand, so that a circle can be seen to end at one.
+  for (let i = 0; i < n; i++) {
+    const x = points[0].x + (layout[2 * i] - layout[2 * chosen]) * scale
+    const y = points[0].y + (layout[2 * i + 1] - layout[2 * chosen + 1]) * scale
+    if (!part.includes(i)) parts.push(circle({ x, y }, 4, 'class="dot"'))
   }
-  for (const [pair, colour] of [
+  const names = 'abcdefghijkl'
+  const named = [dense.a, dense.b, sparse.a, sparse.b]
+  for (const [i, point] of points.entries()) {
+    const kind = named.includes(i) ? 'class="inkline"' : 'class="line" stroke-dasharray="2 3"'
+    parts.push(circle(point, cores[part[i]] * scale, kind))
+  }
+  for (const [{ a, b }, colour] of [
     [dense, EMPHASIS],
     [sparse, COLOURS[0]],
   ] as const)
-    parts.push(segment(points[pair.a], points[pair.b], `stroke="${colour}" stroke-width="3"`))
-  for (const [i, point] of points.entries()) {
+    parts.push(segment(points[a], points[b], `stroke="${colour}" stroke-width="3"`))
+  for (const [i, point] of points.entries())
     parts.push(circle(point, 4, 'class="ink"'), words(point.x + 7, point.y - 6, names[i], 'ink strong'))
-  }
-  const explain = (pair: { a: number; b: number }) => {
-    const [a, b] = [names[pair.a], names[pair.b]]
-    const [own, left, right] = [distance(pair.a, pair.b), core(pair.a), core(pair.b)]
-    return [
-      `${a} and ${b}`,
-      `distance ${own.toFixed(2)}`,
-      `core distance of ${a} ${left.toFixed(2)}`,
-      `core distance of ${b} ${right.toFixed(2)}`,
-      `mutual reachability ${Math.max(own, left, right).toFixed(2)}`,
-    ]
-  }
+  const explain = ({ a, b, own, core }: { a: number; b: number; own: number; core: number }) => [
+    `${names[a]} and ${names[b]}`,
+    `distance ${own.toFixed(2)}`,
+    `core distance of ${names[a]} ${cores[part[a]].toFixed(2)}`,
+    `core distance of ${names[b]} ${cores[part[b]].toFixed(2)}`,
+    `mutual reachability ${Math.max(own, core).toFixed(2)}`,
+  ]
   parts.push(
+    '</g>',
     `<rect x="545" y="74" width="14" height="4" fill="${EMPHASIS}"/>`,
-    lines(566, 80, explain(dense), 'ink'),
+    lines(566, 80, explain(dense)),
     words(566, 174, 'a core distance is the largest', 'quiet small'),
     `<rect x="545" y="224" width="14" height="4" fill="${COLOURS[0]}"/>`,
-    lines(566, 230, explain(sparse), 'ink'),
+    lines(566, 230, explain(sparse)),
     words(566, 324, 'their own distance is the largest', 'quiet small'),
   )
-  await save('4-core-distance', 410, 'Core distance and mutual reachability', parts)
+  await save('4-core-distance', 406, 'Core distance and mutual reachability', parts)
 }
 
 async function drawSpanningTree(firm: Firm, layout: Float32Array): Promise<void> {
@@ -447,104 +442,88 @@ async function drawCondensedTree(
   eom: Clustering,
 ): Promise<void> {
   const { clusterOfPoint, lambdaOfPoint, parent, birth, size } = condensed
-  const chosen = chosenClusters(condensed, leaf.labels)
-  const chosenByMass = chosenClusters(condensed, eom.labels)
   const childrenOf = parent.map((_, c) => parent.flatMap((p, child) => (child > 0 && p === c ? [child] : [])))
-  const depthFirst = (c: number): number[] => [c, ...childrenOf[c].flatMap(depthFirst)]
-  const leaves = depthFirst(0).filter(c => childrenOf[c].length === 0)
-  const top = 60
-  const height = 340
+  const leavingOf = parent.map((_, c) =>
+    [...lambdaOfPoint].filter((_, i) => clusterOfPoint[i] === c).sort((a, b) => a - b),
+  )
+  const withAllBelow = (c: number): number[] => [c, ...childrenOf[c].flatMap(withAllBelow)]
+  const fromRoot = withAllBelow(0)
+  const leaves = fromRoot.filter(c => childrenOf[c].length === 0)
   const left = 70
   const slot = (WIDTH - left - MARGIN) / leaves.length
   const centre = parent.map(() => 0)
   for (const [place, c] of leaves.entries()) centre[c] = left + slot * (place + 0.5)
-  for (const c of depthFirst(0).reverse())
-    if (childrenOf[c].length > 0)
-      centre[c] = childrenOf[c].reduce((sum, child) => sum + centre[child], 0) / childrenOf[c].length
-  const distances = [...lambdaOfPoint].map(lambda => 1 / lambda)
-  const [widest, closest] = [Math.max(...distances, 1 / Math.min(...birth.slice(1))), Math.min(...distances)]
-  const y = (lambda: number) =>
-    top +
-    (height * (Math.log(widest) - Math.log(lambda > 0 ? 1 / lambda : widest))) / (Math.log(widest) - Math.log(closest))
+  for (const c of fromRoot.toReversed())
+    if (childrenOf[c].length > 0) centre[c] = mean(childrenOf[c].map(child => centre[child]))
+  const end = parent.map((_, c) => (childrenOf[c].length > 0 ? birth[childrenOf[c][0]] : Math.max(...leavingOf[c])))
+
+  const [top, height] = [60, 340]
+  const first = Math.min(...lambdaOfPoint, ...birth.slice(1))
+  const last = Math.max(...lambdaOfPoint)
+  const y = (lambda: number) => top + (height * Math.log(Math.max(lambda, first) / first)) / Math.log(last / first)
+  // No leaf is drawn wider than its place, and no sentence wider than a pixel or so.
   const unit = Math.min(1.2, (0.86 * slot) / Math.max(...leaves.map(c => size[c])))
 
   const parts = [
-    words(MARGIN, 24, `The condensed tree of ${firm.firmId}, ${firm.n} sentences in 10 dimensions`, 'ink strong'),
+    words(MARGIN, 24, `The condensed tree of ${firm.firmId}: ${firm.n} sentences in 10 dimensions`, 'ink strong'),
+    words(MARGIN, 46, 'distance', 'quiet small'),
   ]
-  for (const distance of [2, 1, 0.5, 0.25, 0.125, 0.0625].filter(one => one < widest && one > closest)) {
+  for (let tenths = 1; tenths <= 20; tenths++) {
+    const lambda = 10 / tenths
+    if (lambda < first || lambda > last) continue
     parts.push(
-      segment(
-        { x: left - 8, y: y(1 / distance) },
-        { x: WIDTH - MARGIN, y: y(1 / distance) },
-        'class="line" opacity="0.25"',
-      ),
-      words(left - 12, y(1 / distance) + 4, String(Number(distance.toFixed(3))), 'quiet small end'),
+      segment({ x: left - 8, y: y(lambda) }, { x: WIDTH - MARGIN, y: y(lambda) }, 'class="line" opacity="0.25"'),
+      words(left - 12, y(lambda) + 4, (tenths / 10).toFixed(1), 'quiet small end'),
     )
   }
-  parts.push(words(MARGIN, 44, 'distance', 'quiet small'))
-  for (const c of depthFirst(0)) {
-    const leaving = [...clusterOfPoint.keys()]
-      .filter(i => clusterOfPoint[i] === c)
-      .map(i => lambdaOfPoint[i])
-      .sort((a, b) => a - b)
-    const split = childrenOf[c].length > 0 ? birth[childrenOf[c][0]] : Math.max(...leaving)
-    const outline: Point[] = [{ x: 0, y: y(birth[c]) }]
+  const chosen = chosenClusters(condensed, leaf.labels)
+  for (const c of fromRoot) {
     let members = size[c]
-    const steps: { half: number; y: number }[] = [{ half: (members * unit) / 2, y: y(birth[c]) }]
-    for (const lambda of leaving) {
-      if (lambda >= split) break
-      steps.push({ half: (members * unit) / 2, y: y(lambda) })
+    const edge: Point[] = [{ x: (members * unit) / 2, y: y(birth[c]) }]
+    for (const lambda of leavingOf[c]) {
+      if (lambda >= end[c]) break
+      edge.push({ x: (members * unit) / 2, y: y(lambda) }, { x: ((members - 1) * unit) / 2, y: y(lambda) })
       members--
-      steps.push({ half: (members * unit) / 2, y: y(lambda) })
     }
-    steps.push({ half: (members * unit) / 2, y: y(split) })
-    outline.length = 0
-    for (const step of steps) outline.push({ x: centre[c] + step.half, y: step.y })
-    for (const step of steps.toReversed()) outline.push({ x: centre[c] - step.half, y: step.y })
+    edge.push({ x: (members * unit) / 2, y: y(end[c]) })
+    const outline = [
+      ...edge.map(point => ({ x: centre[c] + point.x, y: point.y })),
+      ...edge.toReversed().map(point => ({ x: centre[c] - point.x, y: point.y })),
+    ]
     const path = outline.map(point => `${short(point.x)} ${short(point.y)}`).join('L')
-    const label = chosen.has(c) ? topicOf(firm, leaf.labels, condensed, c) : 0
-    parts.push(`<path d="M${path}Z" ${label > 0 ? `fill="${colourOf(label)}"` : 'class="dot" opacity="0.55"'}/>`)
-    if (label > 0) parts.push(words(centre[c], y(split) + 16, String(label), 'ink strong middle'))
-    if (chosenByMass.has(c)) {
-      const half = Math.max((size[c] * unit) / 2, 8) + 5
-      const bottom = Math.max(
-        ...depthFirst(c).flatMap(below =>
-          [...clusterOfPoint.keys()].filter(i => clusterOfPoint[i] === below).map(i => y(lambdaOfPoint[i])),
-        ),
-      )
-      const inside = depthFirst(c)
-      const from = Math.min(...inside.map(below => centre[below] - (size[below] * unit) / 2)) - 5
-      const to = Math.max(...inside.map(below => centre[below] + (size[below] * unit) / 2)) + 5
-      parts.push(
-        `<rect x="${short(Math.min(from, centre[c] - half))}" y="${short(y(birth[c]) - 3)}" width="${short(Math.max(to - from, 2 * half))}" ` +
-          `height="${short(bottom - y(birth[c]) + 7)}" rx="6" class="inkline" stroke-dasharray="4 4" opacity="0.8"/>`,
-      )
-    }
-    if (childrenOf[c].length > 0) {
-      const xs = childrenOf[c].map(child => centre[child])
-      parts.push(segment({ x: Math.min(...xs), y: y(split) }, { x: Math.max(...xs), y: y(split) }, 'class="line"'))
-    }
+    const topic = chosen.has(c) ? firm.topics[clusterOfPoint.indexOf(c)] : NOISE
+    const fill = topic === NOISE ? 'class="dot" opacity="0.55"' : `fill="${colourOf(topic)}"`
+    parts.push(`<path d="M${path}Z" ${fill}/>`)
+    if (topic !== NOISE) parts.push(words(centre[c], y(end[c]) + 16, String(topic), 'ink strong middle'))
+    const xs = childrenOf[c].map(child => centre[child])
+    if (xs.length > 0)
+      parts.push(segment({ x: Math.min(...xs), y: y(end[c]) }, { x: Math.max(...xs), y: y(end[c]) }, 'class="line"'))
   }
+  const chosenByMass = chosenClusters(condensed, eom.labels)
+  for (const c of chosenByMass) {
+    const inside = withAllBelow(c)
+    const from = Math.min(...inside.map(below => centre[below] - (size[below] * unit) / 2)) - 6
+    const to = Math.max(...inside.map(below => centre[below] + (size[below] * unit) / 2)) + 6
+    const bottom = Math.max(...inside.map(below => y(end[below])))
+    parts.push(
+      `<rect x="${short(from)}" y="${short(y(birth[c]) - 3)}" width="${short(to - from)}" ` +
+        `height="${short(bottom - y(birth[c]) + 7)}" rx="6" class="inkline" stroke-dasharray="4 4" opacity="0.8"/>`,
+    )
+  }
+  const noise = ({ labels }: Clustering) => labels.filter(label => label === NOISE).length
   parts.push(
     lines(
       MARGIN,
-      top + height + 44,
+      top + height + 40,
       [
-        `Width: sentences still together. Coloured: the leaves, ${chosen.size} topics. Dashed: what excess of mass would choose, ${chosenByMass.size}.`,
-        `Noise: ${leaf.labels.filter(label => label === NOISE).length} sentences by leaf, ${eom.labels.filter(label => label === NOISE).length} by excess of mass.`,
+        'Width: how many sentences are still together when only pairs under the distance at the left count as joined.',
+        `Coloured: the leaves, ${chosen.size} topics, ${noise(leaf)} sentences noise. Dashed: what excess of mass would choose, ${chosenByMass.size} topics, ${noise(eom)} noise.`,
       ],
       'quiet small',
       16,
     ),
   )
-  await save('6-condensed-tree', top + height + 74, 'The condensed tree and the leaves chosen from it', parts)
-}
-
-/** The topic number, as the product counts, of a chosen cluster. */
-function topicOf(firm: Firm, labels: Int32Array, { clusterOfPoint }: CondensedTree, cluster: number): number {
-  const row = clusterOfPoint.indexOf(cluster)
-  if (labels[row] === NOISE) throw new Error(`cluster ${cluster} was not chosen`)
-  return firm.topics[row]
+  await save('6-condensed-tree', top + height + 70, 'The condensed tree and the leaves chosen from it', parts)
 }
 
 async function drawTopics(sql: Database, firm: Firm, layout: Float32Array): Promise<void> {
@@ -570,7 +549,7 @@ async function drawTopics(sql: Database, firm: Firm, layout: Float32Array): Prom
     const y = 54 + place * 46
     parts.push(
       circle({ x: 460, y: y - 4 }, 6, `fill="${colourOf(topic)}"`),
-      words(474, y, `${topic}   ${size} sentences`, 'ink strong'),
+      words(474, y, `${topic}: ${size} sentences`, 'ink strong'),
       words(474, y + 17, cut(keywords.slice(0, 6).join(', '), 50), 'ink small'),
     )
   }
@@ -642,38 +621,45 @@ async function drawRepeated(firm: Firm): Promise<void> {
     parts.push(`<rect x="${short(MARGIN + i * cell)}" y="44" width="${short(cell - 0.5)}" height="34" ${fill}/>`)
   }
   const copies = firm.texts.flatMap((one, i) => (one === text ? [i] : []))
-  const middle = copies.map(i => ({ x: MARGIN + (i + 0.5) * cell, y: 80 }))
+  const places = copies.map(i => short(MARGIN + (i + 0.5) * cell))
+  const outcome = (i: number) =>
+    `${firm.topics[i] === NOISE ? 'noise' : `topic ${firm.topics[i]}`}, probability ${firm.probabilities[i].toFixed(2)}`
   parts.push(
-    `<path d="M${short(middle[0].x)} 82V106H${short(middle[middle.length - 1].x)}V82" class="inkline" stroke-width="1.5"/>`,
-    words(mean(middle.map(({ x }) => x)), 124, `“${text}”`, 'ink middle'),
+    `<path d="M${places[0]} 82V106H${places[places.length - 1]}V82" class="inkline" stroke-width="1.5"/>`,
+    words(MARGIN, 128, `“${text}”`),
     words(
-      mean(middle.map(({ x }) => x)),
-      142,
-      copies
-        .map(
-          i =>
-            `sentence ${firm.positions[i]}: ${firm.topics[i] === NOISE ? 'noise' : `topic ${firm.topics[i]}`}, probability ${firm.probabilities[i].toFixed(2)}`,
-        )
-        .join('; '),
-      'quiet small middle',
+      MARGIN,
+      146,
+      copies.map(i => `sentence ${firm.positions[i]} of the call: ${outcome(i)}`).join('; '),
+      'quiet small',
     ),
   )
-  await save('9-identical-sentences', 160, 'One sentence said twice', parts)
+  await save('9-identical-sentences', 162, 'One sentence said twice', parts)
 }
 
-async function drawThemes(sql: Database): Promise<void> {
-  const topics = await query(
+type TopicPoints = { n: number; d: number; vectors: Float32Array; themeIds: unknown[]; given: unknown[] }
+
+async function readTopics(sql: Database): Promise<TopicPoints> {
+  const rows = await query(
     sql,
-    `select topic_id, v.embedding::text as embedding, tt.theme_id, coalesce(tt.given_to_nearest, false) as given
+    `select topic_id, v.embedding::text as embedding, tt.theme_id, tt.given_to_nearest as given
      from topic_vectors v left join theme_topics tt using (topic_id) where v.quarter = '${QUARTER}' order by topic_id`,
   )
-  const n = topics.length
-  const vectors = topics.map(topic => JSON.parse(String(topic.embedding)) as number[])
-  const d = vectors[0].length
+  const vectors = rows.map(row => JSON.parse(String(row.embedding)) as number[])
+  return {
+    n: rows.length,
+    d: vectors[0].length,
+    vectors: Float32Array.from(vectors.flat()),
+    themeIds: rows.map(row => row.theme_id),
+    given: rows.map(row => row.given),
+  }
+}
+
+async function drawThemes(sql: Database, { n, d, vectors, themeIds, given }: TopicPoints): Promise<void> {
   const { nNeighbors } = scaledRecipe(THEME_RECIPE, n)
   const seed = seedFrom(STANDARD_RECIPE.seed, 'themes', QUARTER)
   // Farther apart than the product lays them, for the eye.
-  const layout = umap(Float32Array.from(vectors.flat()), n, d, {
+  const layout = umap(vectors, n, d, {
     nNeighbors,
     nComponents: 2,
     minDist: 0.2,
@@ -687,11 +673,13 @@ async function drawThemes(sql: Database): Promise<void> {
     `select theme_id, name, firms, topics from themes where quarter = '${QUARTER}' order by theme_id`,
   )
   const coloured = themes.slice(0, COLOURS.length).map(theme => theme.theme_id)
-  const parts = [words(MARGIN, 24, `${n} topics of all firms, and the ${themes.length} themes they form`, 'ink strong')]
-  for (const [i, { theme_id, given }] of topics.entries()) {
-    const place = coloured.indexOf(theme_id)
-    if (place < 0) parts.push(circle(points[i], theme_id === null ? 1.5 : 2.5, 'class="dot" opacity="0.6"'))
-    else if (given) parts.push(circle(points[i], 3, `fill="none" stroke="${COLOURS[place]}"`))
+  const parts = [
+    words(MARGIN, 24, `${thousands(n)} topics of all firms, and the ${themes.length} themes they form`, 'ink strong'),
+  ]
+  for (const [i, themeId] of themeIds.entries()) {
+    const place = coloured.indexOf(themeId)
+    if (place < 0) parts.push(circle(points[i], themeId === null ? 1.5 : 2.5, 'class="dot" opacity="0.6"'))
+    else if (given[i]) parts.push(circle(points[i], 3, `fill="none" stroke="${COLOURS[place]}"`))
     else parts.push(circle(points[i], 3, `fill="${COLOURS[place]}" opacity="0.85"`))
   }
   for (const [place, theme] of themes.slice(0, COLOURS.length).entries()) {
@@ -735,7 +723,7 @@ async function drawOneTheme(sql: Database): Promise<void> {
     words(
       MARGIN,
       44,
-      `${theme.theme_id}: ${theme.firms} firms, ${theme.topics} topics, ${theme.sentences} sentences; seven of them:`,
+      `${theme.theme_id}: ${theme.firms} firms, ${theme.topics} topics, ${thousands(Number(theme.sentences))} sentences. Topics of seven firms, and the first sentence that stands for each:`,
       'quiet small',
     ),
   ]
@@ -755,7 +743,7 @@ async function drawOneTheme(sql: Database): Promise<void> {
 /** How much of a firm's topics stays when only chance, only the order, or a tenth of the sentences changes: ARI over firms with topics. */
 async function printStability(sql: Database): Promise<void> {
   const rows = await query(sql, `select distinct firm_id from topics where quarter = '${QUARTER}' order by 1`)
-  // Every third firm: two minutes instead of six, and an error of the mean of .02.
+  // Every third firm: a minute instead of three; the error of the mean is printed beside it.
   const firms = rows.map(row => String(row.firm_id)).filter((_, i) => i % 3 === 0)
   const agreement = { seed: [] as number[], order: [] as number[], tenth: [] as number[] }
   for (const firmId of firms) {
@@ -782,8 +770,31 @@ async function printStability(sql: Database): Promise<void> {
     agreement.order.push(like(cluster(shuffled, STANDARD_RECIPE.seed), shuffled))
     agreement.tenth.push(like(cluster(kept, STANDARD_RECIPE.seed), kept))
   }
-  for (const [what, values] of Object.entries(agreement))
-    process.stdout.write(`${what}: mean ARI ${mean(values).toFixed(2)} over ${values.length} firms\n`)
+  for (const [what, values] of Object.entries(agreement)) {
+    const middle = mean(values)
+    const error = Math.sqrt(mean(values.map(value => (value - middle) ** 2)) / (values.length - 1))
+    process.stdout.write(
+      `another ${what}: mean ARI ${middle.toFixed(2)} ± ${error.toFixed(2)}, ${values.length} firms\n`,
+    )
+  }
+}
+
+/** The same for the themes, of which there is one set a quarter: three other seeds. */
+function printThemeStability({ n, d, vectors, themeIds }: TopicPoints): void {
+  const names = [...new Set(themeIds)]
+  const usual = themeIds.map(themeId => (themeId === null ? NOISE : names.indexOf(themeId)))
+  for (const seed of [43, 44, 45]) {
+    const { labels, count } = clusterThemes({
+      vectors,
+      n,
+      d,
+      recipe: THEME_RECIPE,
+      seed: seedFrom(seed, 'themes', QUARTER),
+    })
+    const noise = labels.filter(label => label === NOISE).length
+    const agreement = adjustedRandIndex(labels, usual).toFixed(2)
+    process.stdout.write(`themes, seed ${seed}: ${count} themes, ${noise} topics in none, ARI ${agreement}\n`)
+  }
 }
 
 async function makePictures(sql: Database, threads: number): Promise<void> {
@@ -815,9 +826,11 @@ async function makePictures(sql: Database, threads: number): Promise<void> {
   await drawTopics(sql, firm, flat)
   await drawSmallFirms(sql)
   await drawRepeated(await readFirm(sql, REPEATING_FIRM))
-  await drawThemes(sql)
+  const topics = await readTopics(sql)
+  await drawThemes(sql, topics)
   await drawOneTheme(sql)
   await printStability(sql)
+  printThemeStability(topics)
 }
 
 async function main(): Promise<void> {

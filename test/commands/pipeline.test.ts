@@ -5,14 +5,15 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
-import { fingerprints, quarterdeck, root, sample, scratchHome, STEPS, succeed } from '../run.ts'
+import { fingerprints, quarterdeck, root, STEPS, sample, scratchHome, succeed } from '../run.ts'
 
 const QUARTER = '2024Q3'
 const { home, remove } = scratchHome()
 const settings = { ...readSettings({}), home }
 
 type Row = Record<string, string | number | string[] | null>
-const rows = async (statement: string): Promise<Row[]> => JSON.parse(await succeed(['sql', statement, '--json'], { home }))
+const rows = async (statement: string): Promise<Row[]> =>
+  JSON.parse(await succeed(['sql', statement, '--json'], { home }))
 const prints = (where = 'true') => withDatabase(settings, sql => fingerprints(sql, where))
 
 async function step(verb: string, ...more: string[]): Promise<string> {
@@ -24,7 +25,9 @@ async function step(verb: string, ...more: string[]): Promise<string> {
 
 const statusOf = async (): Promise<Record<string, string>> => {
   const status = JSON.parse(await succeed(['status', '--quarter', QUARTER, '--json'], { home }))
-  return Object.fromEntries(status.quarters[0].steps.map((one: { step: string; state: string }) => [one.step, one.state]))
+  return Object.fromEntries(
+    status.quarters[0].steps.map((one: { step: string; state: string }) => [one.step, one.state]),
+  )
 }
 
 beforeAll(async () => {
@@ -38,19 +41,25 @@ describe('a quarter from nothing', () => {
     expect(calls).toHaveLength(14)
     expect(new Set(calls.map(call => call.firm_id)).size).toBe(14)
     expect(calls.every(call => String(call.call_date) < '2024-10-01')).toBe(true)
-    const [{ unedited }] = await rows("select count(*)::int as unedited from sentences where firm_id = 'ORVX' and text ~ 'Clover'")
+    const [{ unedited }] = await rows(
+      "select count(*)::int as unedited from sentences where firm_id = 'ORVX' and text ~ 'Clover'",
+    )
     expect(unedited).toBe(0)
   })
 
   it('keeps speakers, roles and sections', async () => {
     const sections = await rows('select section, count(*)::int as n from sentences group by 1 order by 1')
     expect(sections.map(row => row.section)).toEqual(expect.arrayContaining(['answer', 'prepared', 'question']))
-    const [{ nameless }] = await rows("select count(*)::int as nameless from sentences where speaker is null and role <> 'Operator'")
+    const [{ nameless }] = await rows(
+      "select count(*)::int as nameless from sentences where speaker is null and role <> 'Operator'",
+    )
     expect(nameless).toBe(0)
   })
 
   it('marks talk with its reason and leaves it out of the clustering', async () => {
-    const [{ operators }] = await rows("select count(*)::int as operators from sentences where role = 'Operator' and talk is null")
+    const [{ operators }] = await rows(
+      "select count(*)::int as operators from sentences where role = 'Operator' and talk is null",
+    )
     expect(operators).toBe(0)
     const [{ clustered }] = await rows(
       'select count(*)::int as clustered from topic_sentences join sentences using (quarter, sentence_id) where talk is not null',
@@ -81,11 +90,19 @@ describe('a quarter from nothing', () => {
   })
 
   it('names every topic, and no two topics of a firm alike', async () => {
-    expect(await rows('select topic_id from topics left join topic_names using (topic_id) where name is null')).toEqual([])
+    expect(await rows('select topic_id from topics left join topic_names using (topic_id) where name is null')).toEqual(
+      [],
+    )
     expect(
-      await rows('select firm_id, lower(name) from topics join topic_names using (topic_id) group by 1, 2 having count(*) > 1'),
+      await rows(
+        'select firm_id, lower(name) from topics join topic_names using (topic_id) group by 1, 2 having count(*) > 1',
+      ),
     ).toEqual([])
-    expect(await rows("select name from topic_names where name ~ '_' or name !~ '^[[:upper:][:digit:]]' or length(name) > 80")).toEqual([])
+    expect(
+      await rows(
+        "select name from topic_names where name ~ '_' or name !~ '^[[:upper:][:digit:]]' or length(name) > 80",
+      ),
+    ).toEqual([])
   })
 
   it('makes themes that run across firms, none of them a giant', async () => {
@@ -121,7 +138,8 @@ describe('a quarter from nothing', () => {
         return { story, theme, recall: n / firms.length }
       })
     expect(found).toHaveLength(7)
-    for (const one of found) expect(one, one.story).toMatchObject({ recall: expect.toSatisfy((recall: number) => recall >= 0.5) })
+    for (const one of found)
+      expect(one, one.story).toMatchObject({ recall: expect.toSatisfy((recall: number) => recall >= 0.5) })
     expect(new Set(found.map(one => one.theme)).size).toBe(7)
   })
 
@@ -142,7 +160,9 @@ describe('a quarter from nothing', () => {
   })
 
   it('prints the result of a statement as a table, JSON or CSV', async () => {
-    expect(await succeed(['sql', 'select 1 as one, null as none, array[1,2] as many'], { home })).toMatch(/one +none +many/)
+    expect(await succeed(['sql', 'select 1 as one, null as none, array[1,2] as many'], { home })).toMatch(
+      /one +none +many/,
+    )
     expect(await rows("select 12345678901234567::bigint as id, 'a' as text, true as yes")).toEqual([
       { id: '12345678901234567', text: 'a', yes: true },
     ])
@@ -197,7 +217,6 @@ describe('running it again', () => {
     mkdirSync(folder)
     cpSync(join(sample(QUARTER), 'transcripts.csv'), join(folder, 'transcripts.csv'))
     const text = readFileSync(join(folder, 'transcripts.csv'), 'utf8')
-    writeFileSync(join(folder, 'transcripts.csv'), text.replace(/(GPEL[^\n]*)Presenter Speech(,[^,]*,Executives,)/, '$1Presenter Speech$2'))
     const first = await quarterdeck(['ingest', folder, '--quarter', QUARTER], { home })
     expect(first.stderr).toMatch(/0 calls loaded, 14 unchanged/)
     const changed = text.replace('Gulf Plains', 'Gulf  Plains').replaceAll('crews restored', 'crews quickly restored')

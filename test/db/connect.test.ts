@@ -1,3 +1,5 @@
+// The one door: what it says of addresses and servers that are wrong, and what happens when a connection is lost.
+
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, rmSync } from 'node:fs'

@@ -1,3 +1,5 @@
+// Binary COPY on the embedded database and on a real server: what arrives is what was given, and a refusal is heard.
+
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { connect, type Database, disconnect } from '../../lib/db/connect.ts'
 import { type Column, type ColumnType, copyIn, copyRows } from '../../lib/db/copy.ts'

@@ -1,3 +1,5 @@
+// Many clients, one PGlite session: the turnstile under transactions, COPY, prepared statements and killed clients.
+
 import { once } from 'node:events'
 import { connect as dial, type Socket } from 'node:net'
 import postgres from 'postgres'

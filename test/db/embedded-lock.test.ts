@@ -1,3 +1,5 @@
+// One process a data folder: the lock dies with its holder, on Linux and elsewhere.
+
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'

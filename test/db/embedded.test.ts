@@ -1,3 +1,5 @@
+// The life of the embedded database: first start, racing starters, kill -9, clean stop, idle exit, and folders it cannot use.
+
 import { type ChildProcess, type ForkOptions, fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import {

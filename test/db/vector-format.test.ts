@@ -1,3 +1,5 @@
+// pgvector's binary and text forms: there and back, and what is refused.
+
 import { describe, expect, it } from 'vitest'
 import { decodeVectorInto, encodeVector, vectorBytes, vectorText } from '../../lib/db/vector-format.ts'
 

@@ -1,0 +1,63 @@
+// The generated pages say what the program says, and the script in docs/ runs.
+
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, describe, expect, it } from 'vitest'
+import { commandsPage, dictionaryPage } from '../bin/make-docs.ts'
+import { commands } from '../commands/all.ts'
+import { describeTables } from '../lib/db/dictionary.ts'
+import { withDatabase } from '../lib/db/open.ts'
+import { readSettings } from '../lib/settings.ts'
+import { root, sample, scratchHome, succeed } from './run.ts'
+
+const { home, remove } = scratchHome()
+afterAll(remove)
+
+const page = (name: string) => readFileSync(join(root, 'docs', name), 'utf8')
+
+describe('docs/', () => {
+  it('has the commands as they describe themselves (make docs)', () => {
+    expect(page('commands.md')).toBe(commandsPage(commands))
+  })
+
+  it('has the tables as the database describes them (make docs)', async () => {
+    const tables = await withDatabase({ ...readSettings({}), home }, describeTables)
+    expect(page('data-dictionary.md')).toBe(dictionaryPage(tables))
+    const silent = tables.flatMap(table => [
+      ...(table.comment === '' ? [table.table] : []),
+      ...table.columns.filter(column => column.comment === '').map(column => `${table.table}.${column.column}`),
+    ])
+    expect(silent).toEqual([])
+  })
+
+  it('has an example script of at most ten lines that runs', async () => {
+    const lines = page('example.ts')
+      .split('\n')
+      .filter(line => line.trim() !== '' && !line.trim().startsWith('//'))
+    expect(lines.length).toBeLessThanOrEqual(10)
+    for (const verb of ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate'])
+      await succeed([verb, ...(verb === 'ingest' ? [sample('2024Q3')] : []), '--quarter', '2024Q3'], { home })
+    const run = promisify(execFile)
+    const { stdout } = await run(process.execPath, ['--import', 'tsx', join(root, 'docs/example.ts')], {
+      cwd: root,
+      env: { PATH: process.env.PATH, QUARTERDECK_HOME: home },
+    })
+    expect(stdout.trim()).not.toBe('')
+  }, 120_000)
+
+  it('mentions no file that is not there', () => {
+    const missing: string[] = []
+    for (const name of ['../README.md', '../CONTRIBUTING.md', 'why.md', 'method.md', 'how-clustering-works.md', 'benchmarks.md', 'house.md']) {
+      for (const [, target] of page(name).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
+        try {
+          readFileSync(join(root, 'docs', name, '..', target))
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'EISDIR') missing.push(`${name}: ${target}`)
+        }
+      }
+    }
+    expect(missing).toEqual([])
+  })
+})
