@@ -9,12 +9,14 @@
 --   an indexed vector is never updated (measured: 220 times slower than updating a row without one).
 -- * Large tables have no foreign keys: the check costs one lookup a row during the load. The commands write a whole
 --   firm-quarter in one transaction instead. Small tables cascade, so that no topic leaves orphans behind.
+-- * Keys compare by their bytes (collate "C"): the order of topics reaches the clustering, and must not depend on the
+--   language of the server.
 -- * No data table has a time stamp or a serial number: the same input gives the same rows, on any day. Times are in `runs`.
 
 create extension if not exists vector;
 
 create table firms (
-  firm_id text primary key,
+  firm_id text collate "C" primary key,
   ticker text,
   name text,
   identifiers jsonb not null default '{}'
@@ -27,8 +29,8 @@ comment on column firms.identifiers is 'Other identifiers of the source, passed 
 
 create table calls (
   call_id bigint primary key check (call_id between 0 and 140737488355327),
-  firm_id text not null references firms,
-  quarter text not null check (quarter ~ '^[0-9]{4}Q[1-4]$'),
+  firm_id text collate "C" not null references firms,
+  quarter text collate "C" not null check (quarter ~ '^[0-9]{4}Q[1-4]$'),
   calendar_quarter text,
   fiscal_quarter text,
   call_date date,
@@ -51,10 +53,10 @@ comment on column calls.content_hash is 'SHA-256 over the turns of the call: the
 comment on column calls.sentences is 'Number of sentences of the call, talk included.';
 
 create table sentences (
-  quarter text not null,
+  quarter text collate "C" not null,
   sentence_id bigint not null,
   call_id bigint not null,
-  firm_id text not null,
+  firm_id text collate "C" not null,
   position integer not null,
   speaker text,
   role text,
@@ -77,8 +79,8 @@ comment on column sentences.talk is 'Why the sentence is talk and stays out of t
 comment on column sentences.text is 'The sentence.';
 
 create table common_words (
-  quarter text not null,
-  word text not null,
+  quarter text collate "C" not null,
+  word text collate "C" not null,
   firms integer not null,
   primary key (quarter, word)
 );
@@ -88,9 +90,9 @@ comment on column common_words.word is 'The word, in lower case.';
 comment on column common_words.firms is 'Number of firms that use it in that quarter.';
 
 create table sentence_vectors (
-  quarter text not null,
+  quarter text collate "C" not null,
   sentence_id bigint not null,
-  firm_id text not null,
+  firm_id text collate "C" not null,
   embedding vector not null,
   primary key (quarter, sentence_id)
 ) partition by list (quarter);
@@ -104,9 +106,9 @@ comment on column sentence_vectors.firm_id is 'The firm of the call.';
 comment on column sentence_vectors.embedding is 'Unit length; its dimension is fixed by the first `embed` into the database (see `settings`).';
 
 create table topics (
-  topic_id text primary key,
-  firm_id text not null references firms,
-  quarter text not null,
+  topic_id text collate "C" primary key,
+  firm_id text collate "C" not null references firms,
+  quarter text collate "C" not null,
   label text not null,
   size integer not null,
   keywords text[] not null,
@@ -127,10 +129,10 @@ comment on column topics.representative_sentences is 'sentence_id of the sentenc
 comment on column topics.centroid is 'Mean of the embeddings of its sentences, scaled to unit length.';
 
 create table topic_sentences (
-  quarter text not null,
+  quarter text collate "C" not null,
   sentence_id bigint not null,
-  firm_id text not null,
-  topic_id text,
+  firm_id text collate "C" not null,
+  topic_id text collate "C",
   probability real not null,
   primary key (quarter, sentence_id)
 ) partition by list (quarter);
@@ -144,7 +146,7 @@ comment on column topic_sentences.topic_id is 'The topic; null for noise.';
 comment on column topic_sentences.probability is 'Strength of membership, 0 to 1; 0 for noise.';
 
 create table topic_names (
-  topic_id text primary key references topics on delete cascade,
+  topic_id text collate "C" primary key references topics on delete cascade,
   name text not null,
   summary text not null,
   source text not null check (source in ('llm', 'keywords', 'inherited')),
@@ -174,8 +176,8 @@ comment on column chat_answers.prompt_tokens is 'Tokens of the request, as the A
 comment on column chat_answers.completion_tokens is 'Tokens of the answer, as the API counted them.';
 
 create table topic_vectors (
-  topic_id text primary key references topics on delete cascade,
-  quarter text not null,
+  topic_id text collate "C" primary key references topics on delete cascade,
+  quarter text collate "C" not null,
   embedding vector not null
 );
 create index topic_vectors_of_quarter on topic_vectors (quarter);
@@ -185,8 +187,8 @@ comment on column topic_vectors.quarter is 'The quarter.';
 comment on column topic_vectors.embedding is 'Unit length, by the same model as the sentences.';
 
 create table themes (
-  theme_id text primary key,
-  quarter text not null,
+  theme_id text collate "C" primary key,
+  quarter text collate "C" not null,
   name text not null,
   summary text not null,
   source text not null check (source in ('llm', 'keywords', 'inherited')),
@@ -216,8 +218,8 @@ comment on column themes.representative_sentences is 'sentence_id of the sentenc
 comment on column themes.centroid is 'Mean of its topics'' embeddings, scaled to unit length.';
 
 create table theme_topics (
-  topic_id text primary key references topics on delete cascade,
-  theme_id text not null references themes on delete cascade,
+  topic_id text collate "C" primary key references topics on delete cascade,
+  theme_id text collate "C" not null references themes on delete cascade,
   probability real not null,
   given_to_nearest boolean not null
 );
@@ -229,9 +231,9 @@ comment on column theme_topics.probability is 'Strength of membership, 0 to 1; t
 comment on column theme_topics.given_to_nearest is 'True where the clustering left the topic in none and it was given to the nearest theme over the threshold.';
 
 create table work (
-  stage text not null check (stage in ('ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate', 'index')),
-  quarter text not null,
-  firm_id text not null,
+  stage text collate "C" not null check (stage in ('ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate', 'index')),
+  quarter text collate "C" not null,
+  firm_id text collate "C" not null,
   state text not null default 'pending' check (state in ('pending', 'stale', 'done', 'failed')),
   recipe text not null default '',
   units integer not null default 0,
@@ -257,7 +259,7 @@ comment on column work.error is 'What went wrong, for a failed one.';
 create table runs (
   run_id bigint generated always as identity primary key,
   command text not null,
-  quarter text,
+  quarter text collate "C",
   options jsonb not null,
   code_version text not null,
   model text,
