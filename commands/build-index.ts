@@ -59,7 +59,7 @@ export async function indexQuarter(
   const { todo } = await openWork(sql, 'index', target, recipe, force || !(await indexExists(sql, quarter)))
   let bytes = 0
   if (todo > 0) {
-    const claim = await nextClaim(sql, 'index', target, workers => say(`index: waiting for ${workers.join(', ')}`))
+    const claim = await nextClaim(sql, 'index', target)
     if (claim !== undefined) {
       const leases = keepLeases(sql)
       try {

@@ -10,18 +10,8 @@ import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
 import { type Membership, replaceTopics, shownTopics, type Topic, topicCounts, topicIdOf } from '../lib/db/topics.ts'
 import { sentenceVectorsOf } from '../lib/db/vectors.ts'
-import {
-  type Claim,
-  claimWork,
-  failWork,
-  finishWork,
-  keepLeases,
-  nextClaim,
-  openWork,
-  requireEarlier,
-  type Target,
-} from '../lib/db/work.ts'
-import { messageOf, UserError } from '../lib/errors.ts'
+import { type Claim, failWork, finishWork, openWork, requireEarlier, type Target, workThrough } from '../lib/db/work.ts'
+import { DatabaseLost, messageOf, UserError } from '../lib/errors.ts'
 import {
   choiceFlag,
   FIRM,
@@ -210,36 +200,17 @@ async function clusterAll(
     'topicsOfFirm',
     threads,
   )
-  const leases = keepLeases(sql)
   const bar = progress(`cluster-firm ${target.quarter}`, todo, 'firms')
   try {
-    const inHand = new Set<Promise<void>>()
-    for (;;) {
-      // One firm more than threads, so that no thread waits for the database.
-      if (inHand.size > threads) await Promise.race(inHand)
-      const claim =
-        inHand.size > 0
-          ? await claimWork(sql, 'cluster-firm', target)
-          : await nextClaim(sql, 'cluster-firm', target, workers =>
-              say(`cluster-firm: waiting for ${workers.join(', ')}`),
-            )
-      if (claim === undefined && inHand.size === 0) break
-      if (claim === undefined) {
-        await Promise.race(inHand)
-        continue
-      }
-      const one = clusterOne(sql, pool, claim, recipe, recipeText, background).then(outcome => {
-        inHand.delete(one)
-        bar.step()
-        if (outcome === 'done') result.firms++
-        else if (outcome !== 'taken over') result.failed.push({ firm: claim.firmId, reason: outcome.failed })
-      })
-      one.catch(() => {}) // seen where it is raced
-      inHand.add(one)
-    }
+    // One firm more than threads, so that no thread waits for the database.
+    await workThrough(sql, 'cluster-firm', target, threads + 1, async claim => {
+      const outcome = await clusterOne(sql, pool, claim, recipe, recipeText, background)
+      bar.step()
+      if (outcome === 'done') result.firms++
+      else if (outcome !== 'taken over') result.failed.push({ firm: claim.firmId, reason: outcome.failed })
+    })
   } finally {
     bar.end()
-    leases.stop()
     await pool.close()
   }
 }
@@ -263,25 +234,14 @@ async function clusterOne(
   background: Background,
 ): Promise<'done' | 'taken over' | { failed: string }> {
   const { quarter, firmId } = claim
-  const { engine, withTalk, seed, ...clusterRecipe } = recipe
-  const all = await sentencesOfFirm(sql, quarter, firmId)
-  const sentences = withTalk ? all : all.filter(sentence => sentence.talk === null)
-  const ids = sentences.map(sentence => sentence.sentenceId)
-  const job: FirmJob = {
-    engine,
-    recipe: clusterRecipe,
-    seed: seedFrom(seed, firmId, quarter),
-    texts: sentences.map(sentence => sentence.text),
-    vectors: await sentenceVectorsOf(sql, quarter, firmId, ids, background.d),
-    d: background.d,
-    firmsUsingWord: background.firmsUsingWord,
-    firmCount: background.firmCount,
-    ownWords: [firmId, ...((await firmNames(sql, [firmId])).get(firmId) ?? '').split(/\s+/)],
-  }
+  let ids: bigint[]
   let found: FirmTopics
   try {
-    found = await pool.run(job).catch(() => pool.run(job)) // a crashed worker costs one more try
+    const firm = await readJob(sql, claim, recipe, background)
+    ids = firm.ids
+    found = await pool.run(firm.job).catch(() => pool.run(firm.job)) // a crashed worker costs one more try
   } catch (error) {
+    if (error instanceof DatabaseLost) throw error
     await failWork(sql, claim, messageOf(error))
     warn(`cluster-firm could not do ${firmId} ${quarter}: ${messageOf(error)}`)
     return { failed: messageOf(error) }
@@ -307,6 +267,31 @@ async function clusterOne(
   })
   const done = await finishWork(sql, claim, recipeText, tx => replaceTopics(tx, quarter, firmId, topics, memberships))
   return done ? 'done' : 'taken over'
+}
+
+async function readJob(
+  sql: Database,
+  { quarter, firmId }: Claim,
+  recipe: FirmClusterRecipe,
+  background: Background,
+): Promise<{ job: FirmJob; ids: bigint[] }> {
+  const { engine, withTalk, seed, ...clusterRecipe } = recipe
+  const all = await sentencesOfFirm(sql, quarter, firmId)
+  const sentences = withTalk ? all : all.filter(sentence => sentence.talk === null)
+  const ids = sentences.map(sentence => sentence.sentenceId)
+  const name = (await firmNames(sql, [firmId])).get(firmId) ?? ''
+  const job: FirmJob = {
+    engine,
+    recipe: clusterRecipe,
+    seed: seedFrom(seed, firmId, quarter),
+    texts: sentences.map(sentence => sentence.text),
+    vectors: await sentenceVectorsOf(sql, quarter, firmId, ids, background.d),
+    d: background.d,
+    firmsUsingWord: background.firmsUsingWord,
+    firmCount: background.firmCount,
+    ownWords: [firmId, ...name.split(/\s+/)],
+  }
+  return { job, ids }
 }
 
 // One firm that fails must not stop five thousand; a run in which nothing worked must not look like a success.

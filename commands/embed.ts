@@ -164,19 +164,14 @@ async function takeWindow(sql: Database, target: Target): Promise<Taken[]> {
   const window: Taken[] = []
   let sentences = 0
   while (sentences < WINDOW_SENTENCES) {
-    const claim = await nextClaimOrNone(sql, target, window.length > 0)
+    // With something in hand there is no waiting for others: finish that first.
+    const claim = window.length > 0 ? await claimWork(sql, 'embed', target) : await nextClaim(sql, 'embed', target)
     if (claim === undefined) break
     const rows = await sentencesOfFirm(sql, claim.quarter, claim.firmId)
     window.push({ claim, sentenceIds: rows.map(row => row.sentenceId), texts: rows.map(row => row.text) })
     sentences += rows.length
   }
   return window
-}
-
-// With something in hand there is no waiting for others: finish that first.
-async function nextClaimOrNone(sql: Database, target: Target, somethingInHand: boolean): Promise<Claim | undefined> {
-  if (somethingInHand) return await claimWork(sql, 'embed', target)
-  return await nextClaim(sql, 'embed', target, workers => say(`embed: waiting for ${workers.join(', ')}`))
 }
 
 async function writeWindow(

@@ -171,6 +171,11 @@ async function loadCalls(sql: Database, options: IngestOptions): Promise<Tally> 
           continue
         }
         const call = storedCall(transcript, quarter, format.name)
+        if (call.sentences.length === 0) {
+          warn(`${call.source} has no text; passed over`)
+          tally.passedOver++
+          continue
+        }
         const id = call.callId.toString()
         const earlier = sourceOfCall.get(id)
         if (earlier !== undefined) {
@@ -240,7 +245,7 @@ const OPERATOR = 'Operator'
 async function markTalk(sql: Database, quarter: string): Promise<number> {
   const target = { quarter, firmId: ALL_FIRMS }
   await openWork(sql, 'ingest', target, '', false)
-  const claim = await nextClaim(sql, 'ingest', target, workers => say(`ingest: waiting for ${workers.join(', ')}`))
+  const claim = await nextClaim(sql, 'ingest', target)
   if (claim === undefined) return await talkOfQuarter(sql, quarter)
   const leases = keepLeases(sql)
   try {

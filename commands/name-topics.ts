@@ -11,11 +11,10 @@ import type { Database } from '../lib/db/connect.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
 import { replaceTopicNames, shownTopics, type TopicName, type TopicToName, topicsToName } from '../lib/db/topics.ts'
-import { type Claim, claimWork, finishWork, keepLeases, nextClaim, openWork, requireEarlier } from '../lib/db/work.ts'
+import { type Claim, finishWork, openWork, requireEarlier, workThrough } from '../lib/db/work.ts'
 import { FIRM, FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag, textFlag } from '../lib/flags.ts'
 import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
-import { type Asker, askOnce, promptHash } from '../lib/model/ask-once.ts'
-import { openChat } from '../lib/model/chat.ts'
+import { type Asker, askOnce, openAsker, promptHash } from '../lib/model/ask-once.ts'
 import { keywordName, keywordSummary, uniqueNames } from '../lib/text/names.ts'
 import { asData, fillPrompt, NAMES_SCHEMA, parseNames, topicsAsData } from '../lib/text/prompt.ts'
 import { renderTable } from '../lib/text/table.ts'
@@ -32,21 +31,10 @@ export const command: Command = {
   async run({ flags, settings, print, columns }) {
     const quarter = quarterFlag(flags)
     const wantedFirm = textFlag(flags, 'firm')
-    const model = settings.chatKey === undefined ? undefined : settings.chatModel
     await withDatabase(settings, async sql => {
       await requireQuarter(sql, quarter)
       const firmId = wantedFirm === undefined ? undefined : await findFirm(sql, quarter, wantedFirm)
-      const chat =
-        settings.chatKey === undefined
-          ? undefined
-          : openChat({
-              url: settings.chatUrl,
-              key: settings.chatKey,
-              model: settings.chatModel,
-              concurrency: settings.chatConcurrency,
-              requestsPerSecond: settings.chatRequestsPerSecond,
-            })
-      const naming = chat && { chat, model: settings.chatModel, concurrency: settings.chatConcurrency }
+      const naming = openAsker(settings)
       const options = { quarter, firmId, force: switchFlag(flags, 'force'), naming }
       const { done } = await recorded(
         sql,
@@ -55,7 +43,7 @@ export const command: Command = {
           quarter,
           options: { firm: firmId ?? null, force: options.force },
           codeVersion: codeVersion(),
-          model,
+          model: naming?.model,
         },
         async () => {
           const done = await nameTopics(sql, options)
@@ -130,9 +118,12 @@ export async function nameTopics(sql: Database, options: NameOptions): Promise<N
   if (todo > 0) {
     if (naming === undefined)
       say('name-topics: no XAI_API_KEY, so the keywords name the topics; a later run with a key renames them')
-    await nameAll(sql, target, todo, naming?.concurrency ?? 1, async claim => {
+    const bar = progress(`name-topics ${quarter}`, todo, 'firms')
+    await workThrough(sql, 'name-topics', target, naming?.concurrency ?? 1, async claim => {
       await nameFirm(sql, claim, template, recipe, naming, result)
+      bar.step()
     })
+    bar.end()
   }
   const seconds = (performance.now() - start) / 1000
   say(
@@ -149,43 +140,6 @@ export async function nameTopics(sql: Database, options: NameOptions): Promise<N
     }`,
   )
   return result
-}
-
-async function nameAll(
-  sql: Database,
-  target: { quarter: string; firmId?: string | undefined },
-  todo: number,
-  concurrency: number,
-  nameOne: (claim: Claim) => Promise<void>,
-): Promise<void> {
-  const leases = keepLeases(sql)
-  const bar = progress(`name-topics ${target.quarter}`, todo, 'firms')
-  const inHand = new Set<Promise<void>>()
-  try {
-    for (;;) {
-      if (inHand.size >= concurrency) await Promise.race(inHand)
-      const claim =
-        inHand.size > 0
-          ? await claimWork(sql, 'name-topics', target)
-          : await nextClaim(sql, 'name-topics', target, workers =>
-              say(`name-topics: waiting for ${workers.join(', ')}`),
-            )
-      if (claim === undefined && inHand.size === 0) break
-      if (claim === undefined) {
-        await Promise.race(inHand)
-        continue
-      }
-      const one = nameOne(claim).then(() => {
-        inHand.delete(one)
-        bar.step()
-      })
-      one.catch(() => {}) // seen where it is raced
-      inHand.add(one)
-    }
-  } finally {
-    bar.end()
-    leases.stop()
-  }
 }
 
 async function nameFirm(

@@ -27,7 +27,7 @@ export type ThemesResult = {
   quarter: string
   themes: ShownTheme[]
   /** All topics of the quarter, and those that a theme holds. */
-  coverage: { topics: number; inThemes: number }
+  coverage: { themes: number; topics: number; inThemes: number }
 }
 
 export async function readThemes(sql: Database, quarter: string): Promise<ThemesResult> {

@@ -323,7 +323,7 @@ async function drawLayout(firm: Firm, neighbours: Neighbors, end: Float32Array):
     words(
       MARGIN,
       398,
-      `${n} sentences, ${graph.from.length} edges, darker where stronger. Ringed: the sentence of the picture before; orange: its neighbours.`,
+      `${n} sentences, ${graph.from.length} edges, stronger lines for stronger edges. Ringed: the sentence of the picture before; orange: its neighbours.`,
       'quiet small',
     ),
   )
@@ -797,6 +797,26 @@ function printThemeStability({ n, d, vectors, themeIds }: TopicPoints): void {
   }
 }
 
+/** Why names stand for topics: the themes of their embeddings and those of the topics' centroids, before any splitting or giving away. */
+async function printWhatStandsForTopics(sql: Database, { n, d, vectors }: TopicPoints): Promise<void> {
+  const rows = await query(sql, `select centroid::text from topics where quarter = '${QUARTER}' order by topic_id`)
+  const centroids = Float32Array.from(rows.flatMap(row => JSON.parse(String(row.centroid)) as number[]))
+  const recipe = { ...THEME_RECIPE, largestShare: 1, giveToNearest: false }
+  const seed = seedFrom(STANDARD_RECIPE.seed, 'themes', QUARTER)
+  for (const [what, table] of [
+    ['names and summaries', vectors],
+    ['centroids', centroids],
+  ] as const) {
+    const { labels, count } = clusterThemes({ vectors: table, n, d, recipe, seed })
+    const sizes = Array.from({ length: count }, (_, theme) => labels.filter(label => label === theme).length)
+    const percent = (topics: number) => `${((100 * topics) / n).toFixed(0)} %`
+    const noise = labels.filter(label => label === NOISE).length
+    process.stdout.write(
+      `by ${what}: ${count} themes, the largest ${percent(Math.max(...sizes))}, in none ${percent(noise)}\n`,
+    )
+  }
+}
+
 async function makePictures(sql: Database, threads: number): Promise<void> {
   const openModel = () => openEmbedder({ model: SHIPPED_MODEL, threads })
   const samples = fileURLToPath(new URL(`../data/samples/${QUARTER}`, import.meta.url))
@@ -831,6 +851,7 @@ async function makePictures(sql: Database, threads: number): Promise<void> {
   await drawOneTheme(sql)
   await printStability(sql)
   printThemeStability(topics)
+  await printWhatStandsForTopics(sql, topics)
 }
 
 async function main(): Promise<void> {

@@ -49,7 +49,15 @@ describe('docs/', () => {
 
   it('mentions no file that is not there', () => {
     const missing: string[] = []
-    for (const name of ['../README.md', '../CONTRIBUTING.md', 'why.md', 'method.md', 'how-clustering-works.md', 'benchmarks.md', 'house.md']) {
+    for (const name of [
+      '../README.md',
+      '../CONTRIBUTING.md',
+      'why.md',
+      'method.md',
+      'how-clustering-works.md',
+      'benchmarks.md',
+      'house.md',
+    ]) {
       for (const [, target] of page(name).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
         try {
           readFileSync(join(root, 'docs', name, '..', target))

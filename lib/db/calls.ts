@@ -96,10 +96,14 @@ export async function writeCall(sql: Database, call: StoredCall): Promise<void> 
           call_date = excluded.call_date, source = excluded.source, format = excluded.format,
           content_hash = excluded.content_hash, sentences = excluded.sentences`
     await copyRows(tx, 'sentences', SENTENCE_COLUMNS, sentenceRows(call))
-    const [{ units }] = await tx<{ units: number }[]>`
-      select coalesce(sum(sentences), 0)::int as units from calls where quarter = ${call.quarter} and firm_id = ${call.firmId}`
-    await firmChanged(tx, call.quarter, call.firmId, units)
-    await quarterChanged(tx, call.quarter)
+    // A call that the source now puts into another quarter leaves its old one changed as well.
+    for (const quarter of new Set([call.quarter, other?.quarter ?? call.quarter])) {
+      const [{ units }] = await tx<{ units: number }[]>`
+        select coalesce(sum(sentences), 0)::int as units from calls
+        where quarter = ${quarter} and firm_id = ${call.firmId}`
+      await firmChanged(tx, quarter, call.firmId, units)
+      await quarterChanged(tx, quarter)
+    }
   })
 }
 

@@ -44,7 +44,9 @@ export async function migrate(sql: Database): Promise<string[]> {
       )
     const missing = known.filter(migration => migration.version > version)
     for (const migration of missing) {
-      await tx.unsafe(readFileSync(folder + migration.file, 'utf8'))
+      await tx.unsafe(readFileSync(folder + migration.file, 'utf8')).catch(error => {
+        throw asUserError(error)
+      })
       await tx`insert into schema_versions ${tx(migration)}`
     }
     if (version < 1) {
@@ -63,4 +65,14 @@ async function schemaVersion(sql: Database): Promise<number> {
     { version: number }[]
   >`select coalesce(max(version), 0)::int as version from schema_versions`
   return version
+}
+
+// 42501 is insufficient_privilege: many servers let only an owner make tables, or a superuser add the extension.
+function asUserError(error: unknown): unknown {
+  if (!(error instanceof Error && 'code' in error && error.code === '42501')) return error
+  return new UserError(
+    `this user of the database may not prepare it: ${error.message}`,
+    'ask its owner once for: create extension vector; grant create on schema public to YOU',
+    { cause: error },
+  )
 }

@@ -9,14 +9,14 @@ export type TopicOfQuarter = {
   size: number
   name: string
   summary: string
-  keywords: string[]
+  source: 'llm' | 'keywords' | 'inherited'
   representativeSentences: bigint[]
 }
 
 /** All topics of a quarter with their names, in a fixed order. */
 export async function topicsOfQuarter(sql: Queries, quarter: string): Promise<TopicOfQuarter[]> {
   return await sql<TopicOfQuarter[]>`
-    select t.topic_id as "topicId", t.firm_id as "firmId", t.size, n.name, n.summary, t.keywords,
+    select t.topic_id as "topicId", t.firm_id as "firmId", t.size, n.name, n.summary, n.source,
       t.representative_sentences as "representativeSentences"
     from topics t join topic_names n using (topic_id)
     where t.quarter = ${quarter}
@@ -140,10 +140,14 @@ export async function shownThemes(sql: Queries, quarter: string): Promise<ShownT
     order by th.theme_id`
 }
 
-/** How much of a quarter its themes cover. */
-export async function themeCoverage(sql: Queries, quarter: string): Promise<{ topics: number; inThemes: number }> {
-  const [row] = await sql<{ topics: number; inThemes: number }[]>`
-    select count(*)::int as topics, count(m.topic_id)::int as "inThemes"
+/** How many themes a quarter has, and how many of its topics they hold. */
+export async function themeCoverage(
+  sql: Queries,
+  quarter: string,
+): Promise<{ themes: number; topics: number; inThemes: number }> {
+  const [row] = await sql<{ themes: number; topics: number; inThemes: number }[]>`
+    select (select count(*)::int from themes where quarter = ${quarter}) as themes,
+      count(*)::int as topics, count(m.topic_id)::int as "inThemes"
     from topics t left join theme_topics m using (topic_id)
     where t.quarter = ${quarter}`
   return row

@@ -6,6 +6,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../errors.ts'
+import { say } from '../log.ts'
 import { mayBeAlive, workerName } from '../worker-name.ts'
 import type { Database, Queries } from './connect.ts'
 
@@ -22,8 +23,8 @@ const QUARTER_STAGES: readonly Stage[] = ['aggregate', 'index']
 
 // Long enough for a pause of the machine, short enough that a vanished spot instance's firms are soon taken over.
 const LEASE_SECONDS = 60
-/** A worker renews its leases this often: three chances before one runs out. */
-export const RENEW_SECONDS = 20
+// A worker renews its leases this often: three chances before one runs out.
+const RENEW_SECONDS = 20
 
 export type Claim = { stage: Stage; quarter: string; firmId: string; attempt: number; units: number }
 export type Target = { quarter: string; firmId?: string | undefined }
@@ -121,14 +122,13 @@ export async function claimWork(sql: Database, stage: Stage, target: Target): Pr
   return claim
 }
 
-/** Keeps the leases of this process alive; call it every RENEW_SECONDS while it computes. */
-export async function renewLeases(sql: Database): Promise<void> {
+async function renewLeases(sql: Database): Promise<void> {
   await sql`
     update work set lease_until = now() + make_interval(secs => ${LEASE_SECONDS}) where lease_by = ${workerName}`
 }
 
 /** Thrown inside a finishing transaction when another process has taken the work over: roll back, go on. */
-export class TakenOver extends Error {}
+class TakenOver extends Error {}
 
 /**
  * Finishes a claim: in one transaction checks the fence, lets `write` delete and write the rows, and makes the later
@@ -190,11 +190,7 @@ export async function standingOf(sql: Queries, quarter: string): Promise<Standin
 }
 
 /** Work of a step that other processes have in hand: wait for it, or take it when its lease runs out. */
-export async function heldByOthers(
-  sql: Queries,
-  stage: Stage,
-  target: Target,
-): Promise<{ firms: number; workers: string[] }> {
+async function heldByOthers(sql: Queries, stage: Stage, target: Target): Promise<{ firms: number; workers: string[] }> {
   const [row] = await sql<{ firms: number; workers: string[] }[]>`
     select count(*)::int as firms, coalesce(array_agg(distinct lease_by), '{}') as workers
     from work
@@ -226,7 +222,10 @@ export async function failures(
     where quarter = ${quarter} and state = 'failed' order by stage, firm_id`
 }
 
-/** Refuses to go on while an earlier step has work left for the quarter (or the firm). */
+/**
+ * Refuses to go on while an earlier step has work left for the quarter (or the firm). A firm that failed does not hold
+ * up the others: it was reported, stands in `status`, and is tried again by the next run of its step.
+ */
 export async function requireEarlier(sql: Queries, stage: Stage, target: Target): Promise<void> {
   const earlier = STAGES.slice(0, STAGES.indexOf(stage))
   const [open] = await sql<{ stage: Stage; firms: number; all: number }[]>`
@@ -236,6 +235,9 @@ export async function requireEarlier(sql: Queries, stage: Stage, target: Target)
     from work
     where quarter = ${target.quarter} and stage = any(${earlier})
       and (${target.firmId ?? null}::text is null or firm_id in (${target.firmId ?? null}, ${ALL_FIRMS}))
+      and not exists (
+        select from work failed
+        where failed.quarter = work.quarter and failed.firm_id = work.firm_id and failed.state = 'failed')
     group by stage
     having count(*) filter (where state in ('pending', 'stale')) > 0
     order by array_position(${[...STAGES]}, stage)
@@ -258,22 +260,55 @@ export function keepLeases(sql: Database): { stop(): void } {
 
 /**
  * The next claim of a step, waiting while other processes have all that is left in hand: theirs may come free.
- * Undefined when nothing is left. `waiting` is called once, with the workers waited for.
+ * Undefined when nothing is left.
  */
-export async function nextClaim(
-  sql: Database,
-  stage: Stage,
-  target: Target,
-  waiting: (workers: string[]) => void,
-): Promise<Claim | undefined> {
+export async function nextClaim(sql: Database, stage: Stage, target: Target): Promise<Claim | undefined> {
   let said = false
   for (;;) {
     const claim = await claimWork(sql, stage, target)
     if (claim !== undefined) return claim
     const held = await heldByOthers(sql, stage, target)
     if (held.firms === 0) return undefined
-    if (!said) waiting(held.workers)
+    if (!said) say(`${stage}: waiting for ${held.workers.join(', ')}`)
     said = true
     await sleep(500) // often enough that nobody notices, rare enough to cost nothing
   }
+}
+
+/** Calls `handle` for every claim of a step, at most `atOnce` of them at a time, until nothing is left. */
+export async function workThrough(
+  sql: Database,
+  stage: Stage,
+  target: Target,
+  atOnce: number,
+  handle: (claim: Claim) => Promise<void>,
+): Promise<void> {
+  const leases = keepLeases(sql)
+  const inHand = new Set<Promise<void>>()
+  try {
+    for (;;) {
+      if (inHand.size >= atOnce) await Promise.race(inHand)
+      // With something in hand there is no waiting for others: finish that first.
+      const claim = inHand.size > 0 ? await claimWork(sql, stage, target) : await nextClaim(sql, stage, target)
+      if (claim === undefined && inHand.size === 0) return
+      if (claim === undefined) {
+        await Promise.race(inHand)
+        continue
+      }
+      const one = handle(claim).then(() => {
+        inHand.delete(one)
+      })
+      one.catch(() => {}) // seen where it is raced
+      inHand.add(one)
+    }
+  } finally {
+    leases.stop()
+  }
+}
+
+/** The recipe that a step which does whole quarters was last done with. */
+export async function recipeOf(sql: Queries, stage: Stage, quarter: string): Promise<string | undefined> {
+  const [row] = await sql<{ recipe: string }[]>`
+    select recipe from work where stage = ${stage} and quarter = ${quarter} and firm_id = ${ALL_FIRMS}`
+  return row?.recipe
 }

@@ -2,7 +2,8 @@
 // Where it is kept is the caller's business (lib/db/chat-answers.ts); how it is asked is chat.ts.
 
 import { createHash } from 'node:crypto'
-import { BadAnswer, type Chat, type Question } from './chat.ts'
+import type { Settings } from '../settings.ts'
+import { BadAnswer, type Chat, openChat, type Question } from './chat.ts'
 
 export type KeptAnswer = { answer: string; model: string; promptTokens: number; completionTokens: number }
 export type AnswerStore = {
@@ -12,6 +13,14 @@ export type AnswerStore = {
 
 /** What a command needs to ask: `model` is the one asked for, the one that answers may say a longer name. */
 export type Asker = { chat: Chat; model: string; concurrency: number }
+
+/** The language model of the settings; undefined without a key. */
+export function openAsker(settings: Settings): Asker | undefined {
+  const { chatKey, chatUrl, chatModel: model, chatConcurrency: concurrency, chatRequestsPerSecond } = settings
+  if (chatKey === undefined) return undefined
+  const chat = openChat({ url: chatUrl, key: chatKey, model, concurrency, requestsPerSecond: chatRequestsPerSecond })
+  return { chat, model, concurrency }
+}
 
 export type OnceAnswered =
   | { answer: unknown; model: string; hash: string; asked: boolean; promptTokens: number; completionTokens: number }
