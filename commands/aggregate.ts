@@ -8,7 +8,7 @@ import type { Command } from '../lib/command.ts'
 import { commonWordsOf, requireQuarter, sizeOfQuarter } from '../lib/db/calls.ts'
 import { answerStore } from '../lib/db/chat-answers.ts'
 import type { Database } from '../lib/db/connect.ts'
-import { boundModel } from '../lib/db/model-binding.ts'
+import { boundModel, modelText } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
 import {
@@ -22,7 +22,7 @@ import {
   topicsOfQuarter,
 } from '../lib/db/themes.ts'
 import { replaceTopicVectors } from '../lib/db/vectors.ts'
-import { ALL_FIRMS, finishWork, keepLeases, nextClaim, openWork, recipeOf, requireEarlier } from '../lib/db/work.ts'
+import { ALL_FIRMS, finishWork, keepLeases, nextClaim, openWork, requireEarlier } from '../lib/db/work.ts'
 import { UserError } from '../lib/errors.ts'
 import { FORCE, JSON_OUTPUT, numberFlag, QUARTER, quarterFlag, switchFlag, wholeNumberFlag } from '../lib/flags.ts'
 import { count, duration, say, thousands, warn } from '../lib/log.ts'
@@ -36,6 +36,9 @@ import { fillPrompt, parseNames, THEME_NAMES_SCHEMA, themesAsData } from '../lib
 import { describeThemes, type ThemeDraft } from '../lib/text/theme-drafts.ts'
 
 const SEED = 42
+
+/** Raised whenever a change of the code changes themes: what older code made then counts as stale. */
+const METHOD = 1
 
 export const command: Command = {
   verb: 'aggregate',
@@ -85,7 +88,7 @@ export const command: Command = {
           quarter,
           options: { ...recipe },
           codeVersion: codeVersion(),
-          model: bound.name,
+          model: modelText(bound),
           seed,
         },
         async () => {
@@ -124,12 +127,11 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
   const target = { quarter, firmId: ALL_FIRMS }
   await requireEarlier(sql, 'aggregate', { quarter })
   const template = await readFile(new URL('../data/prompts/name-themes.md', import.meta.url), 'utf8')
-  const clustering = JSON.stringify({ ...recipe, seed })
+  const clustering = JSON.stringify({ ...recipe, seed, method: METHOD })
   const naming = asker ? JSON.stringify({ source: 'llm', model: asker.model, prompt: promptHash(template) }) : ''
-  const before = await recipeOf(sql, 'aggregate', quarter)
+  const recipeText = clustering + naming
   // Without a key, names that a model gave are better than what we could put in their place.
-  const recipeText = asker === undefined && before?.startsWith(clustering) ? before : clustering + naming
-  const { todo } = await openWork(sql, 'aggregate', target, recipeText, force)
+  const { todo } = await openWork(sql, 'aggregate', target, recipeText, force, asker ? undefined : `${clustering}%`)
   const claim = todo > 0 ? await nextClaim(sql, 'aggregate', target) : undefined
   if (claim === undefined) {
     say(`aggregate ${quarter}: nothing left to do`)

@@ -5,7 +5,7 @@ import { codeVersion } from '../lib/code-version.ts'
 import type { Command } from '../lib/command.ts'
 import { commonWordsOf, findFirm, firmNames, requireQuarter, sentencesOfFirm, sizeOfQuarter } from '../lib/db/calls.ts'
 import type { Database } from '../lib/db/connect.ts'
-import { boundModel } from '../lib/db/model-binding.ts'
+import { boundModel, modelText } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
 import { type Membership, replaceTopics, shownTopics, type Topic, topicCounts, topicIdOf } from '../lib/db/topics.ts'
@@ -32,9 +32,18 @@ import type { EngineName, FirmJob, FirmTopics } from '../lib/text/firm-topics.ts
 import { renderTable } from '../lib/text/table.ts'
 
 /** What decides the outcome, and so is kept with it: another recipe makes the firms stale. */
-export type FirmClusterRecipe = ClusterRecipe & { engine: EngineName; withTalk: boolean; seed: number }
+export type FirmClusterRecipe = ClusterRecipe & { engine: EngineName; withTalk: boolean; seed: number; method: number }
 
-export const STANDARD_RECIPE: FirmClusterRecipe = { ...FIRM_RECIPE, engine: 'exact', withTalk: false, seed: 42 }
+/** Raised whenever a change of the code changes topics or keywords: what older code made then counts as stale. */
+const METHOD = 1
+
+export const STANDARD_RECIPE: FirmClusterRecipe = {
+  ...FIRM_RECIPE,
+  engine: 'exact',
+  withTalk: false,
+  seed: 42,
+  method: METHOD,
+}
 
 export const command: Command = {
   verb: 'cluster-firm',
@@ -73,6 +82,7 @@ export const command: Command = {
       await requireQuarter(sql, quarter)
       const firmId = wantedFirm === undefined ? undefined : await findFirm(sql, quarter, wantedFirm)
       const options = { quarter, firmId, force: switchFlag(flags, 'force'), recipe, threads: settings.threads }
+      const bound = await boundModel(sql)
       const { done } = await recorded(
         sql,
         {
@@ -80,7 +90,7 @@ export const command: Command = {
           quarter,
           options: { ...recipe, firm: firmId ?? null, force: options.force },
           codeVersion: codeVersion(),
-          model: (await boundModel(sql))?.name,
+          model: bound && modelText(bound),
           seed: recipe.seed,
         },
         async () => {
@@ -134,6 +144,7 @@ function recipeFromFlags(flags: Parameters<typeof textFlag>[0]): FirmClusterReci
     epochs: wholeNumberFlag(flags, 'epochs', standard.epochs, 10, 10_000),
     seed: wholeNumberFlag(flags, 'seed', standard.seed, 0, 2 ** 31 - 1),
     withTalk: switchFlag(flags, 'with-talk'),
+    method: METHOD,
   }
 }
 
@@ -275,7 +286,7 @@ async function readJob(
   recipe: FirmClusterRecipe,
   background: Background,
 ): Promise<{ job: FirmJob; ids: bigint[] }> {
-  const { engine, withTalk, seed, ...clusterRecipe } = recipe
+  const { engine, withTalk, seed, method: _, ...clusterRecipe } = recipe
   const all = await sentencesOfFirm(sql, quarter, firmId)
   const sentences = withTalk ? all : all.filter(sentence => sentence.talk === null)
   const ids = sentences.map(sentence => sentence.sentenceId)

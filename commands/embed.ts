@@ -5,7 +5,7 @@ import { codeVersion } from '../lib/code-version.ts'
 import type { Command } from '../lib/command.ts'
 import { findFirm, requireQuarter, sentencesOfFirm } from '../lib/db/calls.ts'
 import type { Database } from '../lib/db/connect.ts'
-import { bindModel, boundModel } from '../lib/db/model-binding.ts'
+import { bindModel, boundModel, modelText } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
 import { dropIndex } from '../lib/db/vector-index.ts'
@@ -52,14 +52,17 @@ export const command: Command = {
           quarter,
           options: { firm: firmId ?? null, force: options.force },
           codeVersion: codeVersion(),
-          model,
         },
         async () => {
           const done = await embed(sql, {
             ...options,
             openModel: () => openEmbedder({ model, threads: settings.threads }),
           })
-          return { done, counts: { firms: done.firms, sentences: done.sentences, tokens: done.tokens } }
+          return {
+            done,
+            model: done.model,
+            counts: { firms: done.firms, sentences: done.sentences, tokens: done.tokens },
+          }
         },
       )
       if (switchFlag(flags, 'json')) print(JSON.stringify(result.done))
@@ -79,6 +82,7 @@ export type EmbedOptions = {
 
 export type EmbedResult = {
   quarter: string
+  /** Name and revision. */
   model: string
   firms: number
   sentences: number
@@ -104,13 +108,13 @@ export async function embed(
   if (bound !== undefined && !compareModel && (await openWork(sql, 'embed', target, null, force)).todo === 0) {
     // Loading a model to find nothing to do would take most of the second in which this should be said.
     say(`embed ${quarter}: nothing left to do`)
-    return { quarter, model: bound.name, firms: 0, sentences: 0, tokens: 0, truncated: 0, seconds: 0 }
+    return { quarter, model: modelText(bound), firms: 0, sentences: 0, tokens: 0, truncated: 0, seconds: 0 }
   }
   const embedder = await openModel()
   const leases = keepLeases(sql)
   const result: EmbedResult = {
     quarter,
-    model: embedder.name,
+    model: modelText(embedder),
     firms: 0,
     sentences: 0,
     tokens: 0,

@@ -263,10 +263,14 @@ async function markTalk(sql: Database, quarter: string): Promise<number> {
       if (changed.length === 0) continue
       await sql.begin(async tx => {
         await setTalk(tx, quarter, changed)
-        await talkChanged(tx, quarter, [firmId])
+        await talkChanged(tx, quarter, firmId)
       })
     }
-    await finishWork(sql, claim, '', tx => setCommonWords(tx, quarter, counts.commonWords()))
+    await finishWork(sql, claim, '', async tx => {
+      // Every firm's keywords are weighed by these words: the same calls have to give the same keywords, loaded at once
+      // or one by one.
+      if (await setCommonWords(tx, quarter, counts.commonWords())) await talkChanged(tx, quarter)
+    })
     return total
   } finally {
     leases.stop()

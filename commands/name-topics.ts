@@ -92,7 +92,9 @@ export type NameResult = {
   completionTokens: number
 }
 
-const KEYWORD_RECIPE = JSON.stringify({ source: 'keywords' })
+/** Raised whenever a change of the code changes keyword names. */
+const METHOD = 1
+const KEYWORD_RECIPE = JSON.stringify({ source: 'keywords', method: METHOD })
 
 /** Names the topics of the firms of a quarter, or of one of them, that have none. */
 export async function nameTopics(sql: Database, options: NameOptions): Promise<NameResult> {
@@ -105,7 +107,8 @@ export async function nameTopics(sql: Database, options: NameOptions): Promise<N
     ? JSON.stringify({ source: 'llm', model: naming.model, prompt: promptHash(template) })
     : KEYWORD_RECIPE
   // Without a key, names that a model gave are better than what we could put in their place.
-  const { todo } = await openWork(sql, 'name-topics', target, naming ? recipe : null, force)
+  const alsoGood = naming ? undefined : '%"source":"llm"%'
+  const { todo } = await openWork(sql, 'name-topics', target, recipe, force, alsoGood)
   const result: NameResult = {
     quarter,
     firms: 0,

@@ -1,4 +1,4 @@
-// Worker threads for work that is pure computation: the pool is piscina's, this knows how to load TypeScript in it.
+// Worker threads for work that is pure computation: the pool is piscina's, thread.mjs lets it run TypeScript.
 
 import { Piscina } from 'piscina'
 
@@ -7,15 +7,13 @@ export type Pool<Job, Result> = { run(job: Job): Promise<Result>; close(): Promi
 /** A pool that calls the named export of a module, one job a thread at a time. */
 export function openPool<Job, Result>(module: URL, name: string, threads: number): Pool<Job, Result> {
   const pool = new Piscina({
-    filename: module.href,
-    name,
+    filename: new URL('./thread.mjs', import.meta.url).href,
+    name: 'call',
     minThreads: threads,
     maxThreads: threads,
-    // By address and not by name: a worker resolves names from the current folder, which is the caller's, not ours.
-    execArgv: ['--import', import.meta.resolve('tsx')],
   })
   return {
-    run: job => pool.run(job) as Promise<Result>,
+    run: job => pool.run({ module: module.href, name, job }) as Promise<Result>,
     close: () => pool.close({ force: true }),
   }
 }

@@ -208,7 +208,7 @@ comment on column themes.quarter is 'The quarter.';
 comment on column themes.name is 'Two to six words.';
 comment on column themes.summary is 'One sentence.';
 comment on column themes.source is 'Who named it: llm, keywords, or inherited.';
-comment on column themes.keywords is 'c-TF-IDF keywords against the other themes of the quarter, best first.';
+comment on column themes.keywords is 'c-TF-IDF keywords of its topics'' representative sentences against the other themes of the quarter, best first.';
 comment on column themes.topics is 'Number of its topics.';
 comment on column themes.firms is 'Number of firms that have a topic in it.';
 comment on column themes.sentences is 'Number of sentences of its topics.';

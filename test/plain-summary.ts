@@ -3,13 +3,13 @@
 import type { Reporter, TestModule } from 'vitest/node'
 
 export const plainSummary: Reporter = {
-  onTestRunEnd(modules) {
+  onTestRunEnd(modules, unhandledErrors) {
     const tests = modules.flatMap(module => [...module.children.allTests()])
     const number = (state: string) => tests.filter(test => test.result().state === state).length
-    // A file that cannot be loaded has no tests to fail, and must not go unseen.
+    // A file that cannot be loaded, and an error outside of every test, have no test to fail, and must not go unseen.
     const broken = modules.filter((module: TestModule) => module.errors().length > 0).length
     process.stdout.write(
-      `\n${number('passed')} passed, ${number('failed') + broken} failed, ${number('skipped')} skipped\n`,
+      `\n${number('passed')} passed, ${number('failed') + broken + unhandledErrors.length} failed, ${number('skipped')} skipped\n`,
     )
   },
 }

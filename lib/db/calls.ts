@@ -177,12 +177,19 @@ export async function setTalk(
     where sentences.quarter = ${quarter} and sentences.sentence_id = mark.sentence_id`
 }
 
-/** Replaces the quarter's common words: word → number of firms that use it. */
-export async function setCommonWords(tx: Queries, quarter: string, words: ReadonlyMap<string, number>): Promise<void> {
+/** Replaces the quarter's common words, word → number of firms that use it; says whether that changed anything. */
+export async function setCommonWords(
+  tx: Queries,
+  quarter: string,
+  words: ReadonlyMap<string, number>,
+): Promise<boolean> {
+  const before = await commonWordsOf(tx, quarter)
+  if (before.size === words.size && [...words].every(([word, firms]) => before.get(word) === firms)) return false
   await tx`delete from common_words where quarter = ${quarter}`
   await tx`
     insert into common_words (quarter, word, firms)
     select ${quarter}, * from unnest(${[...words.keys()]}::text[], ${[...words.values()]}::int[])`
+  return true
 }
 
 export async function commonWordsOf(sql: Queries, quarter: string): Promise<Map<string, number>> {

@@ -11,6 +11,11 @@ export async function boundModel(sql: Queries): Promise<BoundModel | undefined> 
   return row?.value
 }
 
+/** Name and revision, as `runs` keeps them. */
+export function modelText({ name, revision }: Pick<BoundModel, 'name' | 'revision'>): string {
+  return `${name} ${revision}`
+}
+
 /** Binds the database to the model at its first use; refuses another one afterwards. */
 export async function bindModel(sql: Database, model: BoundModel): Promise<void> {
   const bound = await boundModel(sql)

@@ -15,8 +15,11 @@ export type Run = {
 
 export type Counts = Record<string, number | string>
 
-/** Runs `work` between a row that says it began and the same row saying how it ended. */
-export async function recorded<Result extends { counts: Counts }>(
+/**
+ * Runs `work` between a row that says it began and the same row saying how it ended, with the model it used where that
+ * was not known before.
+ */
+export async function recorded<Result extends { counts: Counts; model?: string }>(
   sql: Database,
   run: Run,
   work: () => Promise<Result>,
@@ -26,19 +29,19 @@ export async function recorded<Result extends { counts: Counts }>(
     values (${run.command}, ${run.quarter ?? null}, ${sql.json(run.options)}, ${run.codeVersion},
       ${run.model ?? null}, ${run.seed ?? null}, ${workerName})
     returning run_id as "runId"`
-  const finish = (outcome: 'done' | 'failed', counts: Counts) => sql`
+  const finish = (outcome: 'done' | 'failed', { counts, model }: { counts: Counts; model?: string }) => sql`
     update runs
-    set finished_at = now(), outcome = ${outcome}, counts = ${sql.json(counts)},
+    set finished_at = now(), outcome = ${outcome}, counts = ${sql.json(counts)}, model = coalesce(${model ?? null}, model),
       peak_memory_mb = ${Math.round(process.resourceUsage().maxRSS / 1024)}
     where run_id = ${runId.toString()}`
   try {
     const result = await work()
-    await finish('done', result.counts)
+    await finish('done', result)
     return result
   } catch (error) {
     // A lost database cannot be told: the row stays `running`, as it does after a kill.
     // The error itself goes to the person; its text may quote the input, so it stays out of the table.
-    if (!(error instanceof DatabaseLost)) await finish('failed', {}).catch(() => {})
+    if (!(error instanceof DatabaseLost)) await finish('failed', { counts: {} }).catch(() => {})
     throw error
   }
 }

@@ -36,13 +36,17 @@ export async function firmChanged(tx: Queries, quarter: string, firmId: string, 
   for (const stage of QUARTER_STAGES) await makeStale(tx, stage, quarter, ALL_FIRMS, 0)
 }
 
-/** Says that a firm's talk marks have changed: its clustering, and what follows from it, is to be done again. */
-export async function talkChanged(tx: Queries, quarter: string, firmIds: readonly string[]): Promise<void> {
+/**
+ * Says that a firm's talk marks, or what is known of the words of the quarter (no firm given), have changed: the
+ * clustering, and what follows from it, is to be done again.
+ */
+export async function talkChanged(tx: Queries, quarter: string, firmId?: string): Promise<void> {
   await tx`
     update work
     set state = case state when 'done' then 'stale' else state end,
         attempt = attempt + 1, lease_by = null, lease_until = null
-    where quarter = ${quarter} and stage in ('cluster-firm', 'name-topics') and firm_id = any(${[...firmIds]})`
+    where quarter = ${quarter} and stage in ('cluster-firm', 'name-topics')
+      and (${firmId ?? null}::text is null or firm_id = ${firmId ?? null})`
   await makeStale(tx, 'aggregate', quarter, ALL_FIRMS, 0)
 }
 
@@ -64,7 +68,7 @@ async function makeStale(tx: Queries, stage: Stage, quarter: string, firmId: str
 /**
  * Prepares a run of a step: frees what dead processes of this machine hold, gives failed firms another chance, and
  * takes back what was done with another recipe, or all of it (`force`). Returns how much there is to do.
- * Recipe null: whatever it was done with is good enough.
+ * Recipe null: whatever it was done with is good enough. `alsoGood`: so is a recipe that is like this (SQL's `like`).
  */
 export async function openWork(
   sql: Database,
@@ -72,13 +76,15 @@ export async function openWork(
   target: Target,
   recipe: string | null,
   force: boolean,
+  alsoGood = '',
 ): Promise<{ todo: number; units: number; otherRecipe: number }> {
   await freeDeadLeases(sql)
   return await sql.begin(async tx => {
     const ours = tx`stage = ${stage} and quarter = ${target.quarter} and (${target.firmId ?? null}::text is null or firm_id = ${target.firmId ?? null})`
     await tx`update work set state = 'pending', error = null where ${ours} and state = 'failed'`
     const { count: otherRecipe } = await tx`
-      update work set state = 'stale' where ${ours} and state = 'done' and recipe <> ${recipe}::text`
+      update work set state = 'stale' where ${ours} and state = 'done'
+        and recipe <> ${recipe}::text and recipe not like ${alsoGood}`
     if (force) await tx`update work set state = 'stale' where ${ours} and state = 'done'`
     const [{ todo, units }] = await tx<{ todo: number; units: number }[]>`
       select count(*)::int as todo, coalesce(sum(units), 0)::int as units
@@ -304,11 +310,4 @@ export async function workThrough(
   } finally {
     leases.stop()
   }
-}
-
-/** The recipe that a step which does whole quarters was last done with. */
-export async function recipeOf(sql: Queries, stage: Stage, quarter: string): Promise<string | undefined> {
-  const [row] = await sql<{ recipe: string }[]>`
-    select recipe from work where stage = ${stage} and quarter = ${quarter} and firm_id = ${ALL_FIRMS}`
-  return row?.recipe
 }

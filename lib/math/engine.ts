@@ -66,6 +66,7 @@ type DistinctEngine = (
  * Equal rows: only different rows are clustered, and every copy gets the answer of the first. So copies agree by
  * construction, and repetition alone makes no topic: "Thank you." said twenty times is one sentence, not a group of
  * twenty.
+ * Rows of zeros (the model knows no word of the sentence) have no direction: noise.
  * Few rows: HDBSCAN knows a group by what it is apart from, so under two groups of the minimum size (12 sentences
  * with the usual recipe) all is noise. It would find the same by itself; here it is said, and costs nothing.
  */
@@ -99,7 +100,7 @@ export function clusterDistinct(
   return { labels, probabilities }
 }
 
-/** The first row of each kind in their order, and for each of n rows the place of its kind in that list. */
+/** The first row of each kind in their order, and for each of n rows the place of its kind in that list, or NOISE. */
 function distinctRows(vectors: Float32Array, n: number, d: number) {
   const firstRows: number[] = []
   const distinctOfRow = new Int32Array(n)
@@ -107,6 +108,10 @@ function distinctRows(vectors: Float32Array, n: number, d: number) {
   const bits = new Int32Array(vectors.buffer, vectors.byteOffset, n * d)
   const kinds = new Map<number, number[]>()
   for (let i = 0; i < n; i++) {
+    if (isZero(vectors, i, d)) {
+      distinctOfRow[i] = NOISE
+      continue
+    }
     let hash = 0
     for (let t = i * d; t < (i + 1) * d; t++) hash = (Math.imul(hash, 31) + bits[t]) | 0
     const alike = kinds.get(hash) ?? []
@@ -120,6 +125,11 @@ function distinctRows(vectors: Float32Array, n: number, d: number) {
     distinctOfRow[i] = kind
   }
   return { firstRows, distinctOfRow }
+}
+
+function isZero(vectors: Float32Array, i: number, d: number): boolean {
+  for (let t = i * d; t < (i + 1) * d; t++) if (vectors[t] !== 0) return false
+  return true
 }
 
 function isSameRow(bits: Int32Array, i: number, j: number, d: number): boolean {

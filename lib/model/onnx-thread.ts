@@ -17,11 +17,13 @@ export type Thread = Session & { close(): Promise<void> }
 
 type Waiting = { resolve(vectors: Float32Array): void; reject(error: Error): void }
 
-const SCRIPT = new URL('./onnx-worker.mjs', import.meta.url)
+const SCRIPT = new URL('../thread.mjs', import.meta.url)
 
 /** `script` is another thread's program only in the test that lets one die. */
 export function openThread(options: SessionOptions, script = SCRIPT): Promise<Thread> {
-  const worker = new Worker(script, { workerData: options })
+  const worker = new Worker(script, {
+    workerData: { ...options, file: new URL('./onnx-worker.ts', import.meta.url).href },
+  })
   const waiting = new Map<number, Waiting>()
   let calls = 0
   let dead: Error | undefined

@@ -13,7 +13,7 @@ export type EmbeddedSession = Session & {
 
 /** Opens the database in a folder, making it where there is none. The caller holds the folder's lock. */
 export async function openSession(folder: string, onDeath: (reason: string) => void): Promise<EmbeddedSession> {
-  const thread = new Worker(new URL('./typescript.mjs', import.meta.url), {
+  const thread = new Worker(new URL('../../thread.mjs', import.meta.url), {
     workerData: { file: new URL('./worker.ts', import.meta.url).href, folder },
     execArgv: [],
   })

@@ -1,0 +1,116 @@
+// The state of a quarter is a function of its calls: loaded at once or in parts, in any order, it ends the same.
+// And a firm that cannot be done holds up nobody else.
+
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { withDatabase } from '../../lib/db/open.ts'
+import { readSettings } from '../../lib/settings.ts'
+import { fingerprints, type Options, quarterdeck, sample, scratchHome, succeed } from '../run.ts'
+
+const QUARTER = '2016Q4'
+const whole = scratchHome()
+const parts = scratchHome()
+afterAll(async () => {
+  await whole.remove()
+  await parts.remove()
+})
+
+const rowsOf = (home: string) => withDatabase({ ...readSettings({}), home }, sql => fingerprints(sql))
+// Thirty firms: from twenty on, what most firms say counts as common.
+const calls = readdirSync(sample(QUARTER))
+  .filter(name => /^\d/.test(name))
+  .slice(0, 30)
+const paths = (names: string[]) => names.map(name => join(sample(QUARTER), name))
+
+async function run(options: Options, ...transcripts: string[]): Promise<void> {
+  await succeed(['ingest', ...transcripts, '--quarter', QUARTER], options)
+  for (const verb of ['embed', 'cluster-firm', 'name-topics', 'aggregate'])
+    await succeed([verb, '--quarter', QUARTER], options)
+}
+
+beforeAll(() => run(whole, ...paths(calls)), 200_000)
+
+describe('a quarter in parts', () => {
+  it('ends as if it had been loaded at once', async () => {
+    await run(parts, ...paths(calls.slice(20)))
+    await run(parts, ...paths(calls.slice(0, 20)))
+    const [atOnce, inParts] = [await rowsOf(whole.home), await rowsOf(parts.home)]
+    // The files were named in another order and folder-less: all else is equal.
+    expect(inParts).toEqual(atOnce)
+  }, 200_000)
+
+  it('reads standard input, with the firm and quarter given', async () => {
+    const stdin = 'We opened twelve stores. Margins rose by two points in the quarter.\n'
+    await succeed(['ingest', '-', '--quarter', '2017Q2', '--firm', 'acme'], { ...parts, stdin })
+    const rows = JSON.parse(
+      await succeed(
+        ['sql', "select firm_id, quarter, text from sentences where quarter = '2017Q2' order by sentence_id", '--json'],
+        parts,
+      ),
+    )
+    expect(rows.map((row: { firm_id: string }) => row.firm_id)).toEqual(['ACME', 'ACME'])
+  })
+
+  it('reads a folder behind a link and passes over what is no transcript', async () => {
+    const folder = join(parts.home, 'linked')
+    mkdirSync(folder)
+    for (const name of calls.slice(0, 3)) symlinkSync(join(sample(QUARTER), name), join(folder, name))
+    symlinkSync(join(sample(QUARTER), 'README.md'), join(folder, 'README.md'))
+    const { stderr, code } = await quarterdeck(['ingest', folder, '--quarter', QUARTER], parts)
+    expect(stderr).toMatch(/0 calls loaded, 3 unchanged/)
+    expect(code).toBe(0)
+  })
+
+  it('gives firms of no, one and a few sentences a defined outcome', async () => {
+    const lines = ['Revenue rose in the third quarter across all of our regions and products.']
+    await succeed(['ingest', '-', '--quarter', '2017Q3', '--firm', 'ONE'], { ...parts, stdin: lines[0] })
+    await succeed(['ingest', '-', '--quarter', '2017Q3', '--firm', 'TALK'], {
+      ...parts,
+      stdin: 'Thank you.\nGood morning.\n',
+    })
+    for (const verb of ['embed', 'cluster-firm', 'name-topics', 'aggregate', 'index'])
+      await succeed([verb, '--quarter', '2017Q3'], parts)
+    const [counts] = JSON.parse(
+      await succeed(
+        [
+          'sql',
+          "select count(*)::int as clustered, count(topic_id)::int as in_topics from topic_sentences where quarter = '2017Q3'",
+          '--json',
+        ],
+        parts,
+      ),
+    )
+    expect(counts).toEqual({ clustered: 1, in_topics: 0 })
+    expect(await succeed(['themes', '--quarter', '2017Q3'], parts)).toMatch(/No theme/)
+  })
+})
+
+describe('a firm that cannot be done', () => {
+  it('is reported, kept in status, does not hold up the others, and is done when it can be', async () => {
+    const before = await rowsOf(whole.home)
+    const firm = calls[0].split('_')[1]
+    const damage = (statement: string) =>
+      withDatabase({ ...readSettings({}), home: whole.home }, async sql => {
+        await sql.unsafe(statement)
+      })
+    await damage(`create table hidden as select * from sentence_vectors where firm_id = '${firm}'`)
+    await damage(`delete from sentence_vectors where firm_id = '${firm}'`)
+
+    const alone = await quarterdeck(['cluster-firm', '--quarter', QUARTER, '--firm', firm, '--force'], whole)
+    expect(alone.code).toBe(1)
+    expect(alone.stderr).toMatch(/has no embedding/)
+    const all = await quarterdeck(['cluster-firm', '--quarter', QUARTER, '--force'], whole)
+    expect(all.code).toBe(0)
+    expect(all.stderr).toContain(`could not do ${firm}`)
+    expect(all.stderr).toMatch(/29 firms in/)
+    for (const verb of ['name-topics', 'aggregate'])
+      expect((await quarterdeck([verb, '--quarter', QUARTER], whole)).code).toBe(0)
+    expect(await succeed(['status', '--quarter', QUARTER], whole)).toContain(`cluster-firm failed for ${firm}`)
+
+    await damage(`insert into sentence_vectors select * from hidden`)
+    await damage('drop table hidden')
+    for (const verb of ['cluster-firm', 'name-topics', 'aggregate']) await succeed([verb, '--quarter', QUARTER], whole)
+    expect(await rowsOf(whole.home)).toEqual(before)
+  }, 200_000)
+})

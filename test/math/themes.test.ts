@@ -1,0 +1,119 @@
+// Laws of themes: planted groups are found, none swallows the rest, and the settings follow the number of topics.
+
+import { describe, expect, it } from 'vitest'
+import { NOISE } from '../../lib/math/hdbscan.ts'
+import { normalizeRows } from '../../lib/math/matrix.ts'
+import { createRandom } from '../../lib/math/random.ts'
+import { clusterThemes, scaledRecipe, THEME_RECIPE } from '../../lib/math/themes.ts'
+
+const D = 32
+
+/** Unit rows around random directions, one group after the other; `spread` is the noise beside the direction. */
+function planted(sizes: readonly number[], spread: number, seed = 1): { vectors: Float32Array; truth: number[] } {
+  const random = createRandom(seed)
+  const normal = () => Array.from({ length: 12 }, () => random.next()).reduce((sum, x) => sum + x, -6)
+  const rows: number[] = []
+  const truth: number[] = []
+  for (const [group, size] of sizes.entries()) {
+    const direction = Array.from({ length: D }, normal)
+    for (let i = 0; i < size; i++) {
+      rows.push(...direction.map(x => x + spread * normal()))
+      truth.push(group)
+    }
+  }
+  const n = truth.length
+  return { vectors: Float32Array.from(normalizeRows(Float64Array.from(rows), n, D)), truth }
+}
+
+function cluster(vectors: Float32Array, recipe = THEME_RECIPE, seed = 7) {
+  return clusterThemes({ vectors, n: vectors.length / D, d: D, recipe, seed })
+}
+
+describe('clusterThemes', () => {
+  it('never mixes groups that lie apart, and finds each of them', () => {
+    // It may see more than one theme in a group: with few topics three neighbours already make one.
+    const { vectors, truth } = planted([6, 8, 10, 7, 9, 12, 30, 45], 0.3)
+    const { labels, count } = cluster(vectors)
+    const groupsOf = Array.from({ length: count }, () => new Set<number>())
+    for (const [i, label] of labels.entries()) if (label !== NOISE) groupsOf[label].add(truth[i])
+    expect(groupsOf.map(groups => groups.size)).toEqual(Array(count).fill(1))
+    expect(new Set(groupsOf.flatMap(groups => [...groups])).size).toBe(8)
+  })
+
+  it('gives the same for the same seed', () => {
+    const { vectors } = planted([20, 30, 25], 1)
+    expect(cluster(vectors)).toEqual(cluster(vectors))
+  })
+
+  it('numbers themes from 0 without gaps, and none is under the minimum', () => {
+    const { vectors } = planted([15, 15, 15, 15, 40], 1.2)
+    const { labels, count, givenToNearest } = cluster(vectors)
+    const { minClusterSize } = scaledRecipe(THEME_RECIPE, labels.length)
+    for (let theme = 0; theme < count; theme++) {
+      const own = [...labels].filter((label, i) => label === theme && givenToNearest[i] === 0)
+      expect(own.length).toBeGreaterThanOrEqual(minClusterSize)
+    }
+  })
+
+  it('splits a theme that holds more than the largest share, where it comes apart', () => {
+    // Three groups that lie together, far from a fourth: excess of mass takes the three as one.
+    const near = planted([40, 40, 40], 0.25, 3)
+    const far = planted([30], 0.1, 4)
+    const { vectors } = near
+    for (let i = 0; i < vectors.length; i += D) vectors[i] += 3
+    const all = new Float32Array(vectors.length + far.vectors.length)
+    all.set(normalizeRows(vectors, 120, D))
+    all.set(far.vectors, vectors.length)
+    const whole = cluster(all, { ...THEME_RECIPE, largestShare: 1 })
+    const split = cluster(all, { ...THEME_RECIPE, largestShare: 0.3 })
+    const largest = ({ labels, count }: { labels: Int32Array; count: number }) =>
+      Math.max(...Array.from({ length: count }, (_, theme) => labels.filter(label => label === theme).length))
+    expect(largest(split)).toBeLessThanOrEqual(0.3 * 150)
+    expect(split.count).toBeGreaterThanOrEqual(whole.count)
+  })
+
+  it('gives a topic in none to the nearest theme only where it lies as near as its own do, and says so', () => {
+    const { vectors } = planted([25, 25, 25], 1.5, 5)
+    const kept = cluster(vectors, { ...THEME_RECIPE, giveToNearest: false })
+    const given = cluster(vectors)
+    expect([...kept.givenToNearest].every(one => one === 0)).toBe(true)
+    for (let i = 0; i < given.labels.length; i++) {
+      if (kept.labels[i] !== NOISE) expect(given.labels[i]).toBe(kept.labels[i])
+      else expect(given.givenToNearest[i]).toBe(given.labels[i] === NOISE ? 0 : 1)
+    }
+  })
+
+  it('has no themes where there is too little to tell apart', () => {
+    for (const n of [0, 1, 2, 5]) {
+      const { labels, count } = cluster(planted([n], 0.1).vectors)
+      expect(count).toBe(0)
+      expect([...labels]).toEqual(Array(n).fill(NOISE))
+    }
+  })
+
+  it('leaves topics whose text the model knows no word of in none', () => {
+    const { vectors } = planted([12, 12, 12], 0.2)
+    vectors.fill(0, 0, D)
+    const { labels, count } = cluster(vectors)
+    expect(labels[0]).toBe(NOISE)
+    expect(count).toBeGreaterThanOrEqual(3)
+  })
+})
+
+describe('scaledRecipe', () => {
+  it('is the recipe itself at the size it was made for, and never larger', () => {
+    for (const n of [3178, 60_000])
+      expect(scaledRecipe(THEME_RECIPE, n)).toMatchObject({
+        minClusterSize: 20,
+        minSamples: 6,
+        nNeighbors: 30,
+        nComponents: 15,
+      })
+  })
+
+  it('goes with the square root of the number of topics, down to three', () => {
+    expect(scaledRecipe(THEME_RECIPE, 3178 / 4).minClusterSize).toBe(10)
+    expect(scaledRecipe(THEME_RECIPE, 98)).toMatchObject({ minClusterSize: 4, minSamples: 1, nNeighbors: 6 })
+    expect(scaledRecipe(THEME_RECIPE, 10)).toMatchObject({ minClusterSize: 3, nComponents: 8 })
+  })
+})

@@ -1,0 +1,99 @@
+// The files at the root of lib: flags, settings, log, and who a process is.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { describe, expect, it } from 'vitest'
+import { UsageError, UserError } from '../lib/errors.ts'
+import { choiceFlag, numberFlag, optionalQuarterFlag, quarterFlag, wholeNumberFlag } from '../lib/flags.ts'
+import { count, duration, thousands } from '../lib/log.ts'
+import { openPool } from '../lib/pool.ts'
+import { readSettings } from '../lib/settings.ts'
+import { mayBeAlive, workerName } from '../lib/worker-name.ts'
+
+describe('flags', () => {
+  it('takes numbers in range and refuses others with the range', () => {
+    expect(wholeNumberFlag({}, 'n', 6, 2, 10)).toBe(6)
+    expect(wholeNumberFlag({ n: '7' }, 'n', 6, 2, 10)).toBe(7)
+    expect(numberFlag({ n: '0.5' }, 'n', 1, 0, 1)).toBe(0.5)
+    for (const n of ['1', '11', '2.5', 'six', 'NaN', '0x7f', ''])
+      expect(() => wholeNumberFlag({ n }, 'n', 6, 2, 10), n).toThrow(UsageError)
+  })
+
+  it('takes one of the choices, the first of them by default', () => {
+    expect(choiceFlag({}, 'method', ['leaf', 'eom'])).toBe('leaf')
+    expect(choiceFlag({ method: 'eom' }, 'method', ['leaf', 'eom'])).toBe('eom')
+    expect(() => choiceFlag({ method: 'best' }, 'method', ['leaf', 'eom'])).toThrow(/leaf, eom/)
+  })
+
+  it('reads quarters as people write them and refuses what is none as a wrong command line', () => {
+    expect(quarterFlag({ quarter: '2024-q3' })).toBe('2024Q3')
+    expect(optionalQuarterFlag({})).toBeUndefined()
+    expect(() => quarterFlag({})).toThrow(UsageError)
+    expect(() => quarterFlag({ quarter: 'Q3' })).toThrow(UsageError)
+  })
+})
+
+describe('settings', () => {
+  it('has a default for everything and takes empty variables for unset', () => {
+    const settings = readSettings({ DATABASE_URL: '', XAI_API_KEY: '' })
+    expect(settings.databaseUrl).toBeUndefined()
+    expect(settings.chatKey).toBeUndefined()
+    expect(settings.home).toMatch(/\.quarterdeck$/)
+    expect(Object.isFrozen(settings)).toBe(true)
+  })
+
+  it('names the variable, what it is and what it must be', () => {
+    expect(() => readSettings({ QUARTERDECK_THREADS: 'many' })).toThrow(UserError)
+    expect(() => readSettings({ QUARTERDECK_THREADS: '0' })).toThrow(/QUARTERDECK_THREADS is "0".*from 1 to/)
+  })
+})
+
+describe('log', () => {
+  it('says durations and counts as a person does', () => {
+    expect([0.04, 9.96, 59, 61, 3600, 7265].map(duration)).toEqual([
+      '0.0 s',
+      '10.0 s',
+      '59 s',
+      '1 min 1 s',
+      '1 h 0 min',
+      '2 h 1 min',
+    ])
+    expect(thousands(43211)).toBe('43,211')
+    expect([count(1, 'firm'), count(2, 'firm'), count(0, 'firm')]).toEqual(['1 firm', '2 firms', '0 firms'])
+  })
+})
+
+describe('a process by its name', () => {
+  it('is alive while it runs, and not when it has gone or its number was given to another', async () => {
+    expect(mayBeAlive(workerName)).toBe(true)
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
+    await once(child, 'spawn')
+    const parts = workerName.split('/')
+    const named = (pid: number | undefined, begin: string) => [parts[0], parts[1], pid, begin].join('/')
+    expect(mayBeAlive(named(child.pid, 'another start'))).toBe(false)
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    expect(mayBeAlive(named(child.pid, parts[3]))).toBe(false)
+  })
+
+  it('may be alive when it is of another machine or container, where nobody can look', () => {
+    expect(mayBeAlive('another-host/1/1/1')).toBe(true)
+    expect(mayBeAlive(`${workerName.split('/')[0]}/another-namespace/1/1`)).toBe(true)
+  })
+})
+
+describe('the pool', () => {
+  it('runs an exported function in threads, and hands its error back', async () => {
+    const pool = openPool<{ n: number }, unknown>(
+      new URL('../lib/math/neighbors.ts', import.meta.url),
+      'nothingOfThatName',
+      1,
+    )
+    await expect(pool.run({ n: 1 })).rejects.toThrow()
+    await pool.close()
+    const random = openPool<string, number>(new URL('../lib/math/random.ts', import.meta.url), 'seedFrom', 2)
+    const [a, b] = await Promise.all([random.run('MU'), random.run('MU')])
+    expect(a).toBe(b)
+    await random.close()
+  })
+})
