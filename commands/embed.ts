@@ -129,14 +129,16 @@ export async function embed(
     if (todo > 0 && firmId === undefined) await dropIndex(sql, quarter)
 
     const bar = progress(`embed ${quarter}`, units, 'sentences')
-    const take = () => takeWindow(sql, target)
     let writing: Promise<void> = Promise.resolve()
-    let window = await take()
+    let window = await takeWindow(sql, target, true)
     while (window.length > 0) {
       const texts = window.flatMap(one => one.texts)
       const embedding = embedder.embed(texts)
       // While the model computes: finish writing the window before, and read the one after.
-      const [{ vectors, tokens, truncated }, next] = await Promise.all([embedding, writing.then(take)])
+      const [{ vectors, tokens, truncated }, next] = await Promise.all([
+        embedding,
+        writing.then(() => takeWindow(sql, target, false)),
+      ])
       writing = writeWindow(sql, window, vectors, embedder.dimension, recipe).then(written => {
         result.firms += written.firms
         result.sentences += written.sentences
@@ -146,8 +148,11 @@ export async function embed(
       result.tokens += tokens
       result.truncated += truncated
       window = next
+      if (window.length > 0) continue
+      // Only with nothing in hand may this process wait for others: they may be waiting for what it holds.
+      await writing
+      window = await takeWindow(sql, target, true)
     }
-    await writing
     bar.end()
   } finally {
     leases.stop()
@@ -164,12 +169,12 @@ export async function embed(
   return result
 }
 
-async function takeWindow(sql: Database, target: Target): Promise<Taken[]> {
+async function takeWindow(sql: Database, target: Target, mayWait: boolean): Promise<Taken[]> {
   const window: Taken[] = []
   let sentences = 0
   while (sentences < WINDOW_SENTENCES) {
-    // With something in hand there is no waiting for others: finish that first.
-    const claim = window.length > 0 ? await claimWork(sql, 'embed', target) : await nextClaim(sql, 'embed', target)
+    const wait = mayWait && window.length === 0
+    const claim = await (wait ? nextClaim : claimWork)(sql, 'embed', target)
     if (claim === undefined) break
     const rows = await sentencesOfFirm(sql, claim.quarter, claim.firmId)
     window.push({ claim, sentenceIds: rows.map(row => row.sentenceId), texts: rows.map(row => row.text) })
