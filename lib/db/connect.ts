@@ -28,14 +28,31 @@ export function installLostConnectionHandler(onLost: (error: DatabaseLost) => vo
 }
 
 export async function connect(settings: Pick<Settings, 'home' | 'databaseUrl'>): Promise<Database> {
-  const address = settings.databaseUrl === undefined ? undefined : parseAddress(settings.databaseUrl)
-  const sql = open(address ? toServer(address) : toEmbedded(settings.home))
+  if (settings.databaseUrl === undefined) return await connectEmbedded(settings.home, DYING_DAEMONS)
+  const address = parseAddress(settings.databaseUrl)
+  const sql = open(toServer(address))
   try {
-    if (address) await checkServer(sql, address.shown)
-    else await sql`select 1` // what is wrong with the data folder is said now
+    await checkServer(sql, address.shown)
   } catch (error) {
     await sql.end({ timeout: 0 })
-    throw address ? refused(error, address) : error
+    throw refused(error, address)
+  }
+  inUse.add(sql)
+  return sql
+}
+
+// A daemon that is killed or leaves may still take a connection in its last moment; the next dial starts another one.
+// Twice in a row is bad luck, a third time is no luck any more.
+const DYING_DAEMONS = 2
+
+async function connectEmbedded(home: string, retries: number): Promise<Database> {
+  const sql = open(toEmbedded(home))
+  try {
+    await sql`select 1` // what is wrong with the data folder is said now
+  } catch (error) {
+    await sql.end({ timeout: 0 })
+    if (error instanceof DatabaseLost && retries > 0) return await connectEmbedded(home, retries - 1)
+    throw error
   }
   inUse.add(sql)
   return sql
