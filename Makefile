@@ -9,9 +9,12 @@ FIRM ?=
 FORCE ?=
 # Samples that ship stand in data/samples/; with neither, ingest goes on with what the database has.
 TRANSCRIPTS ?= $(wildcard data/samples/$(Q))
+SKIP_BAD ?=
 
 RUN := node bin/quarterdeck.mjs
 WHAT = --quarter "$(Q)"
+# Not every shell puts the home folder in the place of a ~ behind an =.
+WHERE = $(if $(TRANSCRIPTS),"$(patsubst ~/%,$(HOME)/%,$(TRANSCRIPTS))") $(if $(SKIP_BAD),--skip-bad)
 WHOSE = $(if $(FIRM),--firm "$(FIRM)") $(if $(FORCE),--force)
 
 .DEFAULT_GOAL := help
@@ -23,7 +26,7 @@ help: ## Print this list
 	@sed -n 's/^#   /  /p' Makefile
 
 quarter: node_modules ## All steps of a quarter: Q=2024Q3 [TRANSCRIPTS=folder-or-file]
-	@$(RUN) ingest $(WHAT) $(if $(TRANSCRIPTS),"$(TRANSCRIPTS)")
+	@$(RUN) ingest $(WHAT) $(WHERE)
 	@$(RUN) embed $(WHAT)
 	@$(RUN) cluster-firm $(WHAT)
 	@$(RUN) name-topics $(WHAT)
@@ -32,7 +35,7 @@ quarter: node_modules ## All steps of a quarter: Q=2024Q3 [TRANSCRIPTS=folder-or
 	@$(RUN) themes $(WHAT)
 
 ingest: node_modules ## Step 1, read transcripts: Q= TRANSCRIPTS= [FIRM=] [FORCE=1]
-	@$(RUN) ingest $(WHAT) $(WHOSE) $(if $(TRANSCRIPTS),"$(TRANSCRIPTS)")
+	@$(RUN) ingest $(WHAT) $(WHOSE) $(WHERE)
 
 embed: node_modules ## Step 2, an embedding for every sentence: Q= [FIRM=] [FORCE=1]
 	@$(RUN) embed $(WHAT) $(WHOSE)
@@ -76,9 +79,9 @@ docs: node_modules ## Write docs/commands.md and docs/data-dictionary.md anew
 	@npm run --silent docs
 
 clean: node_modules ## Delete the embedded database of this folder; asks first
-	@$(RUN) db-stop
 	@printf 'Delete %s with every quarter in it? Type yes: ' "$${QUARTERDECK_HOME:-.quarterdeck}"; \
-	  read answer && [ "$$answer" = yes ] && rm -rf "$${QUARTERDECK_HOME:-.quarterdeck}" && echo 'Deleted.' || echo 'Nothing was deleted.'
+	  read -r answer; [ "$$answer" = yes ] || { echo 'Nothing was deleted.'; exit 0; }; \
+	  env -u DATABASE_URL $(RUN) db-stop && rm -rf "$${QUARTERDECK_HOME:-.quarterdeck}" && echo 'Deleted.'
 
 # Packages: again whenever the lock file is newer than what was installed.
 node_modules: package.json package-lock.json

@@ -8,7 +8,7 @@ import type { Command } from '../lib/command.ts'
 import { commonWordsOf, requireQuarter, sizeOfQuarter } from '../lib/db/calls.ts'
 import { answerStore } from '../lib/db/chat-answers.ts'
 import type { Database } from '../lib/db/connect.ts'
-import { boundModel, modelText } from '../lib/db/model-binding.ts'
+import { boundModel, modelText, requireBoundModel } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
 import {
@@ -22,7 +22,7 @@ import {
   topicsOfQuarter,
 } from '../lib/db/themes.ts'
 import { replaceTopicVectors } from '../lib/db/vectors.ts'
-import { ALL_FIRMS, finishWork, keepLeases, nextClaim, openWork, requireEarlier } from '../lib/db/work.ts'
+import { ALL_FIRMS, finishWork, openWork, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
 import { UserError } from '../lib/errors.ts'
 import { FORCE, JSON_OUTPUT, numberFlag, QUARTER, quarterFlag, switchFlag, wholeNumberFlag } from '../lib/flags.ts'
 import { count, duration, say, thousands, warn } from '../lib/log.ts'
@@ -81,12 +81,13 @@ export const command: Command = {
       const bound = await boundModel(sql)
       if (bound === undefined)
         throw new UserError('the database has no embeddings yet', `quarterdeck embed --quarter ${quarter}`)
+      const asker = openAsker(settings)
       const { done } = await recorded(
         sql,
         {
           command: 'aggregate',
           quarter,
-          options: { ...recipe },
+          options: { ...recipe, force: switchFlag(flags, 'force'), languageModel: asker?.model ?? null },
           codeVersion: codeVersion(),
           model: modelText(bound),
           seed,
@@ -97,8 +98,8 @@ export const command: Command = {
             recipe,
             seed,
             force: switchFlag(flags, 'force'),
-            asker: openAsker(settings),
-            openModel: () => openEmbedder({ model: settings.model ?? bound.folder, threads: settings.threads }),
+            asker,
+            openModel: () => openEmbedder({ model: settings.model ?? bound.source, threads: settings.threads }),
           })
           return { done, counts: { themes: done.themes, topics: done.topics, inThemes: done.inThemes } }
         },
@@ -124,70 +125,94 @@ export type AggregateResult = { quarter: string; themes: number; topics: number;
 export async function aggregate(sql: Database, options: AggregateOptions): Promise<AggregateResult> {
   const start = performance.now()
   const { quarter, recipe = THEME_RECIPE, seed = SEED, force = false, asker } = options
-  const target = { quarter, firmId: ALL_FIRMS }
   await requireEarlier(sql, 'aggregate', { quarter })
   const template = await readFile(new URL('../data/prompts/name-themes.md', import.meta.url), 'utf8')
   const clustering = JSON.stringify({ ...recipe, seed, method: METHOD })
   const naming = asker ? JSON.stringify({ source: 'llm', model: asker.model, prompt: promptHash(template) }) : ''
   const recipeText = clustering + naming
   // Without a key, names that a model gave are better than what we could put in their place.
-  const { todo } = await openWork(sql, 'aggregate', target, recipeText, force, asker ? undefined : `${clustering}%`)
-  const claim = todo > 0 ? await nextClaim(sql, 'aggregate', target) : undefined
-  if (claim === undefined) {
-    say(`aggregate ${quarter}: nothing left to do`)
-    return { quarter, ...(await themeCoverage(sql, quarter)), seconds: (performance.now() - start) / 1000 }
-  }
-  const leases = keepLeases(sql)
-  try {
-    const topics = await topicsOfQuarter(sql, quarter)
-    say(`aggregate ${quarter}: ${count(topics.length, 'topic')} to cluster`)
-    const { vectors, d } = await embedTopics(topics, options.openModel)
-    const found = await cluster({ vectors, n: topics.length, d, recipe, seed: seedFrom(seed, 'themes', quarter) })
-    const drafts = await describe(sql, quarter, topics, vectors, d, found, recipe)
-    const names = await nameThemes(sql, quarter, template, drafts, topics, asker)
-    const themes = drafts.map(
-      (draft, place): Theme => ({
-        ...draft,
-        ...names[place],
-        themeId: themeIdOf(quarter, place + 1),
-        topics: draft.members.length,
-        representativeSentences: draft.nearest.map(row => topics[row].representativeSentences[0]),
-      }),
-    )
-    const memberships = drafts.flatMap(({ members }, place) =>
-      members.map(
-        (row): ThemeTopic => ({
-          themeId: themes[place].themeId,
-          topicId: topics[row].topicId,
-          probability: found.probabilities[row],
-          givenToNearest: found.givenToNearest[row] === 1,
-        }),
-      ),
-    )
-    const topicIds = topics.map(topic => topic.topicId)
-    await finishWork(sql, claim, recipeText, async tx => {
-      await replaceTopicVectors(tx, quarter, topicIds, vectors, d)
-      await replaceThemes(tx, quarter, themes, memberships)
+  const { todo } = await openWork(
+    sql,
+    'aggregate',
+    { quarter, firmId: ALL_FIRMS },
+    recipeText,
+    force,
+    asker ? undefined : `${clustering}%`,
+  )
+  if (todo > 0)
+    await workOnQuarter(sql, 'aggregate', quarter, async claim => {
+      const topics = await topicsOfQuarter(sql, quarter)
+      say(`aggregate ${quarter}: ${count(topics.length, 'topic')} to cluster`)
+      const { vectors, d } = await embedTopics(sql, topics, options.openModel)
+      const found = await cluster({ vectors, n: topics.length, d, recipe, seed: seedFrom(seed, 'themes', quarter) })
+      const drafts = await describe(sql, quarter, topics, vectors, d, found, recipe)
+      const names = await nameThemes(sql, quarter, template, drafts, topics, asker)
+      const { themes, memberships } = rowsOf(quarter, topics, found, drafts, names)
+      const topicIds = topics.map(topic => topic.topicId)
+      const done = await finishWork(sql, claim, recipeText, async tx => {
+        await replaceTopicVectors(tx, quarter, topicIds, vectors, d)
+        await replaceThemes(tx, quarter, themes, memberships)
+      })
+      if (done) tell(quarter, topics.length, themes, memberships, performance.now() - start)
+      return done
     })
-    const seconds = (performance.now() - start) / 1000
-    const given = memberships.filter(one => one.givenToNearest).length
-    say(
-      `aggregate ${quarter}: ${count(themes.length, 'theme')} of ${thousands(memberships.length)} topics ` +
-        `(${thousands(given)} of them given to the nearest), ${thousands(topics.length - memberships.length)} in none, ` +
-        `${thousands(themes.filter(theme => theme.flags.length > 0).length)} flagged, in ${duration(seconds)}`,
-    )
-    return { quarter, ...(await themeCoverage(sql, quarter)), seconds }
-  } finally {
-    leases.stop()
-  }
+  else say(`aggregate ${quarter}: nothing left to do`)
+  return { quarter, ...(await themeCoverage(sql, quarter)), seconds: (performance.now() - start) / 1000 }
+}
+
+function rowsOf(
+  quarter: string,
+  topics: readonly TopicOfQuarter[],
+  found: Themes,
+  drafts: readonly ThemeDraft[],
+  names: readonly ThemeName[],
+): { themes: Theme[]; memberships: ThemeTopic[] } {
+  const themes = drafts.map(
+    (draft, place): Theme => ({
+      ...draft,
+      ...names[place],
+      themeId: themeIdOf(quarter, place + 1),
+      topics: draft.members.length,
+      representativeSentences: draft.nearest.map(row => topics[row].representativeSentences[0]),
+    }),
+  )
+  const memberships = drafts.flatMap(({ members }, place) =>
+    members.map(
+      (row): ThemeTopic => ({
+        themeId: themes[place].themeId,
+        topicId: topics[row].topicId,
+        probability: found.probabilities[row],
+        givenToNearest: found.givenToNearest[row] === 1,
+      }),
+    ),
+  )
+  return { themes, memberships }
+}
+
+function tell(
+  quarter: string,
+  topics: number,
+  themes: readonly Theme[],
+  memberships: readonly ThemeTopic[],
+  milliseconds: number,
+): void {
+  const given = memberships.filter(one => one.givenToNearest).length
+  const flagged = themes.filter(theme => theme.flags.length > 0).length
+  say(
+    `aggregate ${quarter}: ${count(themes.length, 'theme')} of ${thousands(memberships.length)} topics ` +
+      `(${thousands(given)} of them given to the nearest), ${thousands(topics - memberships.length)} in none, ` +
+      `${thousands(flagged)} flagged, in ${duration(milliseconds / 1000)}`,
+  )
 }
 
 async function embedTopics(
+  sql: Database,
   topics: readonly TopicOfQuarter[],
   openModel: () => Promise<Embedder>,
 ): Promise<{ vectors: Float32Array; d: number }> {
   const embedder = await openModel()
   try {
+    await requireBoundModel(sql, embedder)
     const { vectors } = await embedder.embed(topics.map(textOfTopic))
     return { vectors, d: embedder.dimension }
   } finally {

@@ -3,14 +3,14 @@
 
 import { codeVersion } from '../lib/code-version.ts'
 import type { Command } from '../lib/command.ts'
-import { requireQuarter } from '../lib/db/calls.ts'
+import { requireQuarter, sizeOfQuarter } from '../lib/db/calls.ts'
 import type { Database } from '../lib/db/connect.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
 import { buildIndex, indexExists } from '../lib/db/vector-index.ts'
-import { ALL_FIRMS, finishWork, keepLeases, nextClaim, openWork, requireEarlier } from '../lib/db/work.ts'
+import { ALL_FIRMS, finishWork, openWork, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
 import { FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag } from '../lib/flags.ts'
-import { duration, say } from '../lib/log.ts'
+import { count, duration, say } from '../lib/log.ts'
 
 export const command: Command = {
   verb: 'index',
@@ -51,25 +51,20 @@ export async function indexQuarter(
   { quarter, force = false, embedded }: IndexOptions,
 ): Promise<{ quarter: string; bytes: number; seconds: number }> {
   const start = performance.now()
-  const target = { quarter, firmId: ALL_FIRMS }
   // Themes may still be missing: the index needs the embeddings only.
   await requireEarlier(sql, 'cluster-firm', { quarter })
   const recipe = 'hnsw cosine m 16 ef_construction 64'
   // An index that somebody dropped by hand is work to do, whatever the table says.
-  const { todo } = await openWork(sql, 'index', target, recipe, force || !(await indexExists(sql, quarter)))
+  const again = force || !(await indexExists(sql, quarter))
+  const { todo } = await openWork(sql, 'index', { quarter, firmId: ALL_FIRMS }, recipe, again)
   let bytes = 0
-  if (todo > 0) {
-    const claim = await nextClaim(sql, 'index', target)
-    if (claim !== undefined) {
-      const leases = keepLeases(sql)
-      try {
-        bytes = await buildIndex(sql, quarter, embedded)
-        await finishWork(sql, claim, recipe, async () => {})
-      } finally {
-        leases.stop()
-      }
-    }
-  }
+  if (todo > 0)
+    await workOnQuarter(sql, 'index', quarter, async claim => {
+      const { sentences } = await sizeOfQuarter(sql, quarter)
+      say(`index ${quarter}: building over ${count(sentences, 'embedding')}`)
+      bytes = await buildIndex(sql, quarter, embedded)
+      return await finishWork(sql, claim, recipe, async () => {})
+    })
   const seconds = (performance.now() - start) / 1000
   const done = bytes > 0 ? `${(bytes / 2 ** 20).toFixed(0)} MB in ${duration(seconds)}` : 'nothing left to do'
   say(`index ${quarter}: ${done}`)

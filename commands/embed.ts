@@ -43,7 +43,7 @@ export const command: Command = {
       await requireQuarter(sql, quarter)
       const firmId = wantedFirm === undefined ? undefined : await findFirm(sql, quarter, wantedFirm)
       const named = textFlag(flags, 'model') ?? settings.model
-      const model = named ?? (await boundModel(sql))?.folder ?? SHIPPED_MODEL
+      const model = named ?? (await boundModel(sql))?.source ?? SHIPPED_MODEL
       const options = { quarter, firmId, force: switchFlag(flags, 'force'), compareModel: named !== undefined }
       const result = await recorded(
         sql,
@@ -111,7 +111,7 @@ export async function embed(
     return { quarter, model: modelText(bound), firms: 0, sentences: 0, tokens: 0, truncated: 0, seconds: 0 }
   }
   const embedder = await openModel()
-  const leases = keepLeases(sql)
+  const leases = keepLeases(sql, 'embed')
   const result: EmbedResult = {
     quarter,
     model: modelText(embedder),
@@ -155,7 +155,7 @@ export async function embed(
     }
     bar.end()
   } finally {
-    leases.stop()
+    await leases.release()
     await embedder.close()
   }
   result.seconds = (performance.now() - start) / 1000

@@ -20,12 +20,13 @@ import type { Database } from '../lib/db/connect.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { ensureQuarter } from '../lib/db/quarters.ts'
 import { recorded } from '../lib/db/runs.ts'
-import { ALL_FIRMS, finishWork, keepLeases, nextClaim, openWork, talkChanged } from '../lib/db/work.ts'
+import { ALL_FIRMS, finishWork, openWork, talkChanged, workOnQuarter } from '../lib/db/work.ts'
 import { UsageError, UserError } from '../lib/errors.ts'
 import { openTexts } from '../lib/files.ts'
 import { FIRM, FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag, textFlag } from '../lib/flags.ts'
-import { count, duration, say, thousands, warn } from '../lib/log.ts'
+import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
 import { formatNames, formatOf } from '../lib/text/formats/all.ts'
+import { cleanText } from '../lib/text/sentences.ts'
 import { createQuarterCounts, localReason } from '../lib/text/talk.ts'
 import { contentHash, quarterOf, sentencesOf, type Transcript } from '../lib/text/transcript.ts'
 
@@ -54,7 +55,7 @@ export const command: Command = {
     const options = {
       paths: words,
       quarter: quarterFlag(flags),
-      firm: textFlag(flags, FIRM.name)?.toUpperCase(),
+      firm: textFlag(flags, FIRM.name),
       format: textFlag(flags, 'format'),
       skipBad: switchFlag(flags, 'skip-bad'),
       force: switchFlag(flags, 'force'),
@@ -166,7 +167,7 @@ async function loadCalls(sql: Database, options: IngestOptions): Promise<Tally> 
       for await (const transcript of format.read(file, { firm, quarter })) {
         const itsQuarter = quarterOf(transcript)
         tally.quarters.set(itsQuarter, (tally.quarters.get(itsQuarter) ?? 0) + 1)
-        if (itsQuarter !== quarter || (firm !== undefined && transcript.firmKey !== firm)) {
+        if (itsQuarter !== quarter || (firm !== undefined && !isFirm(transcript, firm))) {
           tally.passedOver++
           continue
         }
@@ -205,11 +206,16 @@ async function loadCalls(sql: Database, options: IngestOptions): Promise<Tally> 
   return tally
 }
 
+/** By id, ticker or name, in any case: as the later steps understand --firm. */
+function isFirm({ firmKey, ticker, name }: Transcript, wanted: string): boolean {
+  return [firmKey, ticker, name].some(one => one?.toUpperCase() === wanted.trim().toUpperCase())
+}
+
 function storedCall(transcript: Transcript, quarter: string, format: string): StoredCall {
   const sentences = [...sentencesOf(transcript)].map(({ text, turn }) => ({
-    speaker: turn.speaker,
+    speaker: cleaned(turn.speaker),
     // One spelling for the operator, whatever the vendor calls her: markTalk reads it again.
-    role: turn.operator ? OPERATOR : turn.role,
+    role: turn.operator ? OPERATOR : cleaned(turn.role),
     section: turn.section,
     text,
     talk: localReason(text, turn.operator),
@@ -221,10 +227,12 @@ function storedCall(transcript: Transcript, quarter: string, format: string): St
     )
   return {
     callId: callIdOf(transcript.key),
-    firmId: transcript.firmKey,
-    ticker: transcript.ticker,
-    name: transcript.name,
-    identifiers: transcript.identifiers,
+    firmId: cleanText(transcript.firmKey),
+    ticker: cleaned(transcript.ticker),
+    name: cleaned(transcript.name),
+    identifiers: Object.fromEntries(
+      Object.entries(transcript.identifiers).map(([key, value]) => [key, cleanText(value)]),
+    ),
     quarter,
     calendarQuarter: transcript.callDate === null ? null : quarterOf({ ...transcript, fiscalQuarter: null }),
     fiscalQuarter: transcript.fiscalQuarter,
@@ -238,43 +246,47 @@ function storedCall(transcript: Transcript, quarter: string, format: string): St
 
 const OPERATOR = 'Operator'
 
+/** As the sentences are cleaned: control characters out (Postgres takes no NUL), white space to one blank. */
+function cleaned(text: string | null): string | null {
+  return text === null ? null : cleanText(text) || null
+}
+
 /**
  * Marks talk over the whole quarter, where calls were loaded since the last time: which phrases many firms share can
  * only be known when all firms are there. Firms whose marks change are clustered again. Returns the sentences marked.
  */
 async function markTalk(sql: Database, quarter: string): Promise<number> {
-  const target = { quarter, firmId: ALL_FIRMS }
-  await openWork(sql, 'ingest', target, '', false)
-  const claim = await nextClaim(sql, 'ingest', target)
-  if (claim === undefined) return await talkOfQuarter(sql, quarter)
-  const leases = keepLeases(sql)
-  try {
+  await openWork(sql, 'ingest', { quarter, firmId: ALL_FIRMS }, '', false)
+  await workOnQuarter(sql, 'ingest', quarter, async claim => {
+    const { firms } = await sizeOfQuarter(sql, quarter)
+    const bar = progress(`ingest ${quarter}: marking talk`, 2 * firms, 'firms')
     const counts = createQuarterCounts()
-    for await (const { firmId, sentences } of sentencesByFirm(sql, quarter))
-      for (const { text } of sentences) counts.count(firmId, text)
-    let total = 0
     for await (const { firmId, sentences } of sentencesByFirm(sql, quarter)) {
-      const changed: [bigint, string | null][] = []
-      for (const { sentenceId, text, role, talk: before } of sentences) {
-        const now = counts.reason(text, role === OPERATOR)
-        if (now !== null) total++
-        if (now !== before) changed.push([sentenceId, now])
-      }
-      if (changed.length === 0) continue
-      await sql.begin(async tx => {
-        await setTalk(tx, quarter, changed)
-        await talkChanged(tx, quarter, firmId)
-      })
+      for (const { text } of sentences) counts.count(firmId, text)
+      bar.step()
     }
-    await finishWork(sql, claim, '', async tx => {
+    const changed = new Map<string, [bigint, string | null][]>()
+    for await (const { firmId, sentences } of sentencesByFirm(sql, quarter)) {
+      const marks = sentences.flatMap(({ sentenceId, text, role, talk }): [bigint, string | null][] => {
+        const reason = counts.reason(text, role === OPERATOR)
+        return reason === talk ? [] : [[sentenceId, reason]]
+      })
+      if (marks.length > 0) changed.set(firmId, marks)
+      bar.step()
+    }
+    bar.end()
+    // In the one transaction that is fenced: another process may have loaded calls meanwhile, and counted them.
+    return await finishWork(sql, claim, '', async tx => {
+      for (const [firmId, marks] of changed) {
+        await setTalk(tx, quarter, marks)
+        await talkChanged(tx, quarter, firmId)
+      }
       // Every firm's keywords are weighed by these words: the same calls have to give the same keywords, loaded at once
       // or one by one.
       if (await setCommonWords(tx, quarter, counts.commonWords())) await talkChanged(tx, quarter)
     })
-    return total
-  } finally {
-    leases.stop()
-  }
+  })
+  return await talkOfQuarter(sql, quarter)
 }
 
 function refuseEmptyHanded(tally: Tally, { quarter, firm, paths }: IngestOptions): never {

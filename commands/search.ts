@@ -4,7 +4,7 @@
 import type { Command } from '../lib/command.ts'
 import { findFirm, requireQuarter } from '../lib/db/calls.ts'
 import type { Database } from '../lib/db/connect.ts'
-import { boundModel } from '../lib/db/model-binding.ts'
+import { boundModel, requireBoundModel } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { quartersInDatabase } from '../lib/db/quarters.ts'
 import {
@@ -59,13 +59,9 @@ export const command: Command = {
       const firmId = wantedFirm === undefined ? undefined : await firmOfAnyQuarter(sql, quarter, wantedFirm)
       const bound = await boundModel(sql)
       if (bound === undefined) throw new UserError('the database has no embeddings to search', 'make quarter Q=2024Q3')
-      const embedder = await openEmbedder({ model: settings.model ?? bound.folder, threads: settings.threads })
+      const embedder = await openEmbedder({ model: settings.model ?? bound.source, threads: settings.threads })
       try {
-        if (embedder.revision !== bound.revision)
-          throw new UserError(
-            `this database holds vectors of ${bound.name} (revision ${bound.revision}), not of ${embedder.name} (revision ${embedder.revision})`,
-            `unset QUARTERDECK_MODEL, or put the files of that revision back at ${bound.folder}`,
-          )
+        await requireBoundModel(sql, embedder)
         return await search(sql, embedder, { text, level, quarter, firmId, limit })
       } finally {
         await embedder.close()

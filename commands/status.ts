@@ -65,7 +65,7 @@ export async function readStatus(sql: Database, quarter?: string): Promise<Statu
       pending: standing.pending,
       failed: standing.failed,
     }))
-    const open = steps.some(step => step.stale + step.pending > 0)
+    const open = steps.some(step => step.stale + step.pending + step.failed > 0)
     quarters.push({
       quarter: name,
       ...(await sizeOfQuarter(sql, name)),

@@ -271,13 +271,13 @@ create table runs (
   counts jsonb not null default '{}',
   peak_memory_mb integer
 );
-comment on table runs is 'One row a command run: where every number in the other tables comes from. A run that stays `running` was killed.';
+comment on table runs is 'One row a command run: where every number in the other tables comes from. A run that stays `running` was killed, or lost its database.';
 comment on column runs.run_id is 'Number of the run.';
 comment on column runs.command is 'The command.';
 comment on column runs.quarter is 'The quarter it was for.';
 comment on column runs.options is 'Its options; secrets are not options.';
 comment on column runs.code_version is 'Version of quarterdeck, and the commit where it runs from a checkout.';
-comment on column runs.model is 'Embedding model and revision, where one was used.';
+comment on column runs.model is 'Model that was used: embedding model and revision, or the language model of name-topics.';
 comment on column runs.seed is 'Seed of all chance, where there was chance.';
 comment on column runs.worker is 'host/pid namespace/pid/start of the process.';
 comment on column runs.started_at is 'When it began.';

@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto'
 import { UserError } from '../errors.ts'
 import type { Database, Queries } from './connect.ts'
 import { copyRows } from './copy.ts'
-import { firmChanged, quarterChanged } from './work.ts'
+import { transaction } from './transaction.ts'
+import { firmChanged, quarterChanged, talkChanged } from './work.ts'
 
 export type StoredSentence = {
   speaker: string | null
@@ -69,7 +70,10 @@ export async function talkOfQuarter(sql: Queries, quarter: string): Promise<numb
   return talk
 }
 
-/** Writes a call and its sentences, in place of an earlier version of it; all later steps of the firm become stale. */
+/**
+ * Writes a call and its sentences, in place of an earlier version of it. What later steps made of the firm's quarter is
+ * deleted with it: its sentences may stand at other positions now, and nothing may point at the wrong one.
+ */
 export async function writeCall(sql: Database, call: StoredCall): Promise<void> {
   const [other] = await sql<{ firmId: string; quarter: string; source: string }[]>`
     select firm_id as "firmId", quarter, source from calls where call_id = ${call.callId.toString()}`
@@ -78,15 +82,16 @@ export async function writeCall(sql: Database, call: StoredCall): Promise<void> 
       `${call.source} and ${other.source} get the same call id (${call.callId}), though they are calls of ${call.firmId} and ${other.firmId}`,
       'a chance of one in 140 trillion: rename one of the firms in its source',
     )
-  await sql.begin(async tx => {
-    await tx`
-      insert into firms (firm_id, ticker, name, identifiers)
-      values (${call.firmId}, ${call.ticker}, ${call.name}, ${tx.json(call.identifiers)})
-      on conflict (firm_id) do update
-      set ticker = coalesce(excluded.ticker, firms.ticker),
-          name = coalesce(excluded.name, firms.name),
-          identifiers = firms.identifiers || excluded.identifiers`
-    await tx`delete from sentences where quarter = ${other?.quarter ?? call.quarter} and call_id = ${call.callId.toString()}`
+  await transaction(sql, async tx => {
+    await writeFirm(tx, call)
+    for (const quarter of new Set([call.quarter, other?.quarter ?? call.quarter])) {
+      await tx`
+        delete from sentences
+        where quarter = ${quarter} and firm_id = ${call.firmId} and call_id = ${call.callId.toString()}`
+      await tx`delete from sentence_vectors where quarter = ${quarter} and firm_id = ${call.firmId}`
+      await tx`delete from topic_sentences where quarter = ${quarter} and firm_id = ${call.firmId}`
+      await tx`delete from topics where quarter = ${quarter} and firm_id = ${call.firmId}`
+    }
     await tx`
       insert into calls (call_id, firm_id, quarter, calendar_quarter, fiscal_quarter, call_date, source, format, content_hash, sentences)
       values (${call.callId.toString()}, ${call.firmId}, ${call.quarter}, ${call.calendarQuarter}, ${call.fiscalQuarter},
@@ -105,6 +110,38 @@ export async function writeCall(sql: Database, call: StoredCall): Promise<void> 
       await quarterChanged(tx, quarter)
     }
   })
+}
+
+/**
+ * The firm is called what its latest call says, whatever the order in which calls are loaded. A new name changes which
+ * words tell nothing about the firm, so its topics are made again.
+ */
+async function writeFirm(tx: Queries, call: StoredCall): Promise<void> {
+  const [before] = await tx<{ name: string | null; latest: boolean }[]>`
+    select name, not exists (
+        select from calls where firm_id = ${call.firmId} and call_date > ${call.callDate}::text::date
+      ) as latest
+    from firms where firm_id = ${call.firmId}`
+  const values = tx`(${call.firmId}, ${call.ticker}, ${call.name}, ${tx.json(call.identifiers)})`
+  if (before === undefined || before.latest)
+    await tx`
+      insert into firms (firm_id, ticker, name, identifiers) values ${values}
+      on conflict (firm_id) do update
+      set ticker = coalesce(excluded.ticker, firms.ticker),
+          name = coalesce(excluded.name, firms.name),
+          identifiers = firms.identifiers || excluded.identifiers`
+  else
+    await tx`
+      insert into firms (firm_id, ticker, name, identifiers) values ${values}
+      on conflict (firm_id) do update
+      set ticker = coalesce(firms.ticker, excluded.ticker),
+          name = coalesce(firms.name, excluded.name),
+          identifiers = excluded.identifiers || firms.identifiers`
+  const [after] = await tx<{ name: string | null }[]>`select name from firms where firm_id = ${call.firmId}`
+  if (before === undefined || before.name === after.name) return
+  const quarters = await tx<{ quarter: string }[]>`
+    select distinct quarter from calls where firm_id = ${call.firmId} order by quarter`
+  for (const { quarter } of quarters) await talkChanged(tx, quarter, call.firmId)
 }
 
 const SENTENCE_COLUMNS = [
@@ -224,7 +261,7 @@ export async function findFirm(sql: Queries, quarter: string, wanted: string): P
   )
 }
 
-/** Ticker or id, name and call dates of firms, for showing. */
+/** Name of each firm, or its ticker or id where it has none. */
 export async function firmNames(sql: Queries, firmIds: readonly string[]): Promise<Map<string, string>> {
   const rows = await sql<{ firmId: string; name: string }[]>`
     select firm_id as "firmId", coalesce(name, ticker, firm_id) as name from firms where firm_id = any(${[...firmIds]})`

@@ -116,11 +116,14 @@ function open(route: Route): Database {
     max_lifetime: null, // postgres.js would hang up after 30 to 60 minutes, in the middle of a long command
     onnotice: () => {}, // "relation already exists, skipping"
     fetch_types: false, // arrays.ts knows them
-    types: { ...arrayTypes, bigint: postgres.BigInt },
+    types: { ...arrayTypes, bigint: postgres.BigInt, date: DATES_AS_TEXT },
   }
   const sql: Database = postgres(options)
   return sql
 }
+
+// date, timestamp, timestamptz: as Postgres writes them. A JavaScript date has neither infinity nor a day without an hour.
+const DATES_AS_TEXT = { to: 25, from: [1082, 1114, 1184], serialize: String, parse: (text: string) => text }
 
 // Partitions by list with what we need of them, and the oldest version that is still maintained.
 const OLDEST_POSTGRES = 14

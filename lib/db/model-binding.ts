@@ -2,9 +2,10 @@
 
 import { UserError } from '../errors.ts'
 import type { Database, Queries } from './connect.ts'
+import { transaction } from './transaction.ts'
 
-/** `folder` is where the files were when the database was bound; it may move, the revision may not. */
-export type BoundModel = { name: string; revision: string; dimension: number; folder: string }
+/** `source` is what to open it by: the name of a shipped model, or the folder where its files were at that time. */
+export type BoundModel = { name: string; revision: string; dimension: number; source: string }
 
 export async function boundModel(sql: Queries): Promise<BoundModel | undefined> {
   const [row] = await sql<{ value: BoundModel }[]>`select value from settings where key = 'embedding model'`
@@ -16,23 +17,46 @@ export function modelText({ name, revision }: Pick<BoundModel, 'name' | 'revisio
   return `${name} ${revision}`
 }
 
-/** Binds the database to the model at its first use; refuses another one afterwards. */
+/**
+ * Binds the database to the model at its first use; refuses another one afterwards. A database without a single vector
+ * is bound anew: nothing in it would not compare.
+ */
 export async function bindModel(sql: Database, model: BoundModel): Promise<void> {
+  const { name, revision, dimension, source } = model
+  await transaction(sql, async tx => {
+    const bound = await boundModel(tx)
+    if (bound !== undefined && isSame(bound, model)) return
+    const [{ empty }] = await tx<{ empty: boolean }[]>`select not exists (select from sentence_vectors) as empty`
+    if (bound !== undefined && !empty) throw refusal(bound, model)
+    await tx`
+      insert into settings (key, value) values ('embedding model', ${tx.json({ name, revision, dimension, source })})
+      on conflict (key) do update set value = excluded.value`
+    // The type now names the dimension, which the vector index needs and which refuses anything else.
+    await tx.unsafe(`alter table sentence_vectors alter column embedding type vector(${Number(dimension)})`)
+    // Changing the type takes back what sql/001_tables.sql says about storage, and why.
+    await tx`alter table sentence_vectors alter column embedding set storage plain`
+    const partitions = await tx<{ name: string }[]>`
+      select inhrelid::regclass::text as name from pg_inherits where inhparent = 'sentence_vectors'::regclass`
+    for (const partition of partitions)
+      await tx`alter table ${tx(partition.name)} alter column embedding set storage plain`
+  })
+}
+
+/** For steps that embed something to compare with what is there: only by the database's own model. */
+export async function requireBoundModel(sql: Queries, model: BoundModel): Promise<void> {
   const bound = await boundModel(sql)
-  if (bound === undefined) {
-    await sql.begin(async tx => {
-      const { count } = await tx`
-        insert into settings (key, value) values ('embedding model', ${tx.json(model)}) on conflict do nothing`
-      // The type now names the dimension, which the vector index needs and which refuses anything else.
-      if (count === 1)
-        await tx.unsafe(`alter table sentence_vectors alter column embedding type vector(${Number(model.dimension)})`)
-    })
-    return await bindModel(sql, model)
-  }
-  if (bound.name === model.name && bound.revision === model.revision && bound.dimension === model.dimension) return
-  throw new UserError(
+  if (bound === undefined) throw new UserError('the database has no embeddings yet', 'make quarter Q=2024Q3')
+  if (!isSame(bound, model)) throw refusal(bound, model)
+}
+
+function isSame(bound: BoundModel, model: BoundModel): boolean {
+  return bound.name === model.name && bound.revision === model.revision && bound.dimension === model.dimension
+}
+
+function refusal(bound: BoundModel, model: BoundModel): UserError {
+  return new UserError(
     `this database holds vectors of ${bound.name} (revision ${bound.revision}, ${bound.dimension} dimensions); ` +
       `${model.name} (revision ${model.revision}, ${model.dimension} dimensions) would not compare with them`,
-    `go on with QUARTERDECK_MODEL=${bound.name}, or start another database: QUARTERDECK_HOME=another-folder`,
+    `go on with QUARTERDECK_MODEL=${bound.source}, or start another database: QUARTERDECK_HOME=another-folder`,
   )
 }

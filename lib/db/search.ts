@@ -73,8 +73,11 @@ export async function nearestSentences(sql: Database, vector: Float32Array, filt
   const quarter = filter.quarter === undefined ? sql`` : sql`and v.quarter = ${filter.quarter}`
   const firm = filter.firmId === undefined ? sql`` : sql`and v.firm_id = ${filter.firmId}`
   return await sql.begin('read only', async tx => {
-    // Filtered rows (talk, other firms) must not use up the candidates: the scan goes on until enough are left.
-    await tx`select set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', '100', true)`
+    // Filtered rows (talk, other firms) must not use up the candidates: the scan goes on until enough are left, or, for
+    // a filter that leaves next to nothing, until it has seen a fifth of a million (pgvector's own limit is a tenth).
+    await tx`
+      select set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', '100', true),
+        set_config('hnsw.max_scan_tuples', '200000', true)`
     return await tx<SentenceHit[]>`
       with nearest as (
         select v.quarter, v.sentence_id, v.embedding <=> ${query} as distance

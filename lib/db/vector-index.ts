@@ -4,6 +4,8 @@
 
 import type { Database, Queries } from './connect.ts'
 import { partitionName } from './quarters.ts'
+import { transaction } from './transaction.ts'
+import { indexDropped } from './work.ts'
 
 export function indexName(quarter: string): string {
   return `${partitionName('sentence_vectors', quarter)}_hnsw`
@@ -16,20 +18,31 @@ export async function indexExists(sql: Queries, quarter: string): Promise<boolea
   return rows.length > 0
 }
 
-export async function dropIndex(sql: Queries, quarter: string): Promise<void> {
-  await sql`drop index if exists ${sql(indexName(quarter))}`
+/** Drops it, and says so to `index`, in one transaction. */
+export async function dropIndex(sql: Database, quarter: string): Promise<void> {
+  await transaction(sql, async tx => {
+    await tx`drop index if exists ${tx(indexName(quarter))}`
+    await indexDropped(tx, quarter)
+  })
 }
 
-/** Builds the index from the rows that are there; memory and workers come from the server's size. Returns its bytes. */
+// The embedded database has 2 GB in all; a server's shared buffers are a quarter of its memory as a rule (its manual
+// advises so), and that much is free for a build.
+const EMBEDDED_MEGABYTES = 512
+
+/** Builds the index from the rows that are there. Returns its bytes. Searches go on meanwhile, exact and slower. */
 export async function buildIndex(sql: Database, quarter: string, embedded: boolean): Promise<number> {
   const name = indexName(quarter)
   const partition = partitionName('sentence_vectors', quarter)
+  // By itself: inside the build's transaction it would keep every search waiting.
+  await sql`drop index if exists ${sql(name)}`
   await sql.begin(async tx => {
-    // A graph that fits into memory builds twice as fast (measured); the embedded database has 2 GB in all.
-    const [{ bytes }] = await tx<{ bytes: number }[]>`select pg_total_relation_size(${partition})::float8 as bytes`
-    const megabytes = Math.ceil((bytes * 1.5) / 2 ** 20) + 64
-    await tx`select set_config('maintenance_work_mem', ${`${Math.min(megabytes, embedded ? 512 : 4096)}MB`}, true)`
-    await tx`drop index if exists ${tx(name)}`
+    // A graph that fits into memory builds twice as fast (measured): vectors, and as much again for the links.
+    const [{ needed, buffers }] = await tx<{ needed: number; buffers: number }[]>`
+      select (pg_table_size(${partition}) * 2 / 1048576 + 64)::int as needed,
+        (pg_size_bytes(current_setting('shared_buffers')) / 1048576)::int as buffers`
+    const megabytes = Math.min(needed, embedded ? EMBEDDED_MEGABYTES : Math.max(64, buffers))
+    await tx`select set_config('maintenance_work_mem', ${`${megabytes}MB`}, true)`
     await tx`
       create index ${tx(name)} on ${tx(partition)}
       using hnsw (embedding vector_cosine_ops) with (m = 16, ef_construction = 64)`

@@ -4,7 +4,10 @@ import type { Queries } from './connect.ts'
 import { copyRows } from './copy.ts'
 import { decodeVectorInto } from './vector-format.ts'
 
-/** Replaces the embeddings of a firm's quarter: `vectors` is n × d, row i belongs to sentence i. */
+/**
+ * Replaces the embeddings of a firm's quarter: `vectors` is n × d, row i belongs to sentence i. Topics made of the old
+ * ones go: nothing may stand on vectors that are no longer there.
+ */
 export async function replaceSentenceVectors(
   tx: Queries,
   quarter: string,
@@ -14,6 +17,8 @@ export async function replaceSentenceVectors(
   d: number,
 ): Promise<void> {
   await tx`delete from sentence_vectors where quarter = ${quarter} and firm_id = ${firmId}`
+  await tx`delete from topic_sentences where quarter = ${quarter} and firm_id = ${firmId}`
+  await tx`delete from topics where quarter = ${quarter} and firm_id = ${firmId}`
   await copyRows(
     tx,
     'sentence_vectors',

@@ -9,6 +9,7 @@ import { UserError } from '../errors.ts'
 import { say } from '../log.ts'
 import { mayBeAlive, workerName } from '../worker-name.ts'
 import type { Database, Queries } from './connect.ts'
+import { transaction } from './transaction.ts'
 
 /** The steps in pipeline order. */
 export const STAGES = ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate', 'index'] as const
@@ -23,6 +24,9 @@ const QUARTER_STAGES: readonly Stage[] = ['aggregate', 'index']
 
 // Long enough for a pause of the machine, short enough that a vanished spot instance's firms are soon taken over.
 const LEASE_SECONDS = 60
+// Building an index keeps the only connection busy, so that the lease cannot be renewed meanwhile. An hour is more than
+// any build takes; a machine that vanishes in it is waited for that long.
+const INDEX_LEASE_SECONDS = 3600
 // A worker renews its leases this often: three chances before one runs out.
 const RENEW_SECONDS = 20
 
@@ -48,6 +52,11 @@ export async function talkChanged(tx: Queries, quarter: string, firmId?: string)
     where quarter = ${quarter} and stage in ('cluster-firm', 'name-topics')
       and (${firmId ?? null}::text is null or firm_id = ${firmId ?? null})`
   await makeStale(tx, 'aggregate', quarter, ALL_FIRMS, 0)
+}
+
+/** Says that the quarter has no vector index any more. */
+export async function indexDropped(tx: Queries, quarter: string): Promise<void> {
+  await makeStale(tx, 'index', quarter, ALL_FIRMS, 0)
 }
 
 /** Says that the quarter's sentences changed, so that marking talk has to look at the whole quarter again. */
@@ -79,7 +88,7 @@ export async function openWork(
   alsoGood = '',
 ): Promise<{ todo: number; units: number; otherRecipe: number }> {
   await freeDeadLeases(sql)
-  return await sql.begin(async tx => {
+  return await transaction(sql, async tx => {
     const ours = tx`stage = ${stage} and quarter = ${target.quarter} and (${target.firmId ?? null}::text is null or firm_id = ${target.firmId ?? null})`
     await tx`update work set state = 'pending', error = null where ${ours} and state = 'failed'`
     const { count: otherRecipe } = await tx`
@@ -106,7 +115,7 @@ export async function claimWork(sql: Database, stage: Stage, target: Target): Pr
   const [claim] = await sql<Claim[]>`
     update work
     set lease_by = ${workerName},
-        lease_until = now() + make_interval(secs => ${LEASE_SECONDS}),
+        lease_until = now() + make_interval(secs => ${stage === 'index' ? INDEX_LEASE_SECONDS : LEASE_SECONDS}),
         attempt = attempt + 1
     where (stage, quarter, firm_id) = (
       select stage, quarter, firm_id
@@ -128,11 +137,6 @@ export async function claimWork(sql: Database, stage: Stage, target: Target): Pr
   return claim
 }
 
-async function renewLeases(sql: Database): Promise<void> {
-  await sql`
-    update work set lease_until = now() + make_interval(secs => ${LEASE_SECONDS}) where lease_by = ${workerName}`
-}
-
 /** Thrown inside a finishing transaction when another process has taken the work over: roll back, go on. */
 class TakenOver extends Error {}
 
@@ -147,7 +151,7 @@ export async function finishWork(
   write: (tx: Queries) => Promise<void>,
 ): Promise<boolean> {
   try {
-    await sql.begin(async tx => {
+    await transaction(sql, async tx => {
       const { count } = await tx`
         update work
         set state = 'done', recipe = ${recipe}, lease_by = null, lease_until = null, error = null
@@ -255,13 +259,22 @@ export async function requireEarlier(sql: Queries, stage: Stage, target: Target)
     )
 }
 
-/** Renews this process's leases until stopped; stop it before the connection closes. */
-export function keepLeases(sql: Database): { stop(): void } {
+/** Keeps this process's leases of a step alive, until released: then what it has not finished is free for others. */
+export function keepLeases(sql: Database, stage: Stage): { release(): Promise<void> } {
+  const ours = () => sql`stage = ${stage} and lease_by = ${workerName}`
   const timer = setInterval(() => {
     // A renewal that fails costs nothing yet: the fence decides at the end, and a lost database is noticed by the work.
-    renewLeases(sql).catch(() => {})
+    sql`
+      update work set lease_until = now() + make_interval(secs => ${LEASE_SECONDS})
+      where ${ours()} and lease_until < now() + make_interval(secs => ${LEASE_SECONDS})`.catch(() => {})
   }, RENEW_SECONDS * 1000)
-  return { stop: () => clearInterval(timer) }
+  return {
+    async release() {
+      clearInterval(timer)
+      // After an error the connection may be gone; then the lease runs out, or the next process sees that we are dead.
+      await sql`update work set lease_by = null, lease_until = null where ${ours()}`.catch(() => {})
+    },
+  }
 }
 
 /**
@@ -289,7 +302,7 @@ export async function workThrough(
   atOnce: number,
   handle: (claim: Claim) => Promise<void>,
 ): Promise<void> {
-  const leases = keepLeases(sql)
+  const leases = keepLeases(sql, stage)
   const inHand = new Set<Promise<void>>()
   try {
     for (;;) {
@@ -308,6 +321,30 @@ export async function workThrough(
       inHand.add(one)
     }
   } finally {
-    leases.stop()
+    // One that failed must not tear the others out of their work: they finish, then the failure goes on.
+    await Promise.allSettled(inHand)
+    await leases.release()
+  }
+}
+
+/**
+ * The same for a step whose unit is the whole quarter: claims it until `handle` has finished it, since a claim is void
+ * when its input changes meanwhile. False when there was nothing to do, or another process did it.
+ */
+export async function workOnQuarter(
+  sql: Database,
+  stage: Stage,
+  quarter: string,
+  handle: (claim: Claim) => Promise<boolean>,
+): Promise<boolean> {
+  const leases = keepLeases(sql, stage)
+  try {
+    for (;;) {
+      const claim = await nextClaim(sql, stage, { quarter, firmId: ALL_FIRMS })
+      if (claim === undefined) return false
+      if (await handle(claim)) return true
+    }
+  } finally {
+    await leases.release()
   }
 }

@@ -24,8 +24,8 @@ export type Embedded = {
 
 export type Embedder = {
   name: string
-  /** Where its files are. */
-  folder: string
+  /** What opens it again: the name of a shipped model, the path of any other. */
+  source: string
   revision: string
   dimension: number
   maxTokens: number
@@ -75,7 +75,7 @@ export async function openEmbedder(settings: { model: string; threads: number })
 
   return {
     name: folder.name,
-    folder: folder.folder,
+    source: folder.source,
     revision: folder.revision,
     dimension: d,
     maxTokens: folder.maxTokens,

@@ -15,6 +15,8 @@ export type ModelFolder = Readonly<{
   /** The folder's own name, as people and the database see it. */
   name: string
   folder: string
+  /** What opens it again, also elsewhere: the name of a shipped model, the path of any other. */
+  source: string
   /** Twelve hex digits over everything that decides a vector: other digits, other vectors. */
   revision: string
   modelFile: string
@@ -37,7 +39,17 @@ export async function readModelFolder(nameOrPath: string): Promise<ModelFolder> 
   const maxTokens = await readMaxTokens(folder)
   const pooling = await readPooling(folder)
   const revision = await hashOf([modelFile, `${modelFile}_data`, tokenizerFile], JSON.stringify({ maxTokens, pooling }))
-  return Object.freeze({ name: basename(folder), folder, revision, modelFile, tokenizerFile, maxTokens, pooling })
+  const source = folder.startsWith(SHIPPED) ? basename(folder) : folder
+  return Object.freeze({
+    name: basename(folder),
+    folder,
+    source,
+    revision,
+    modelFile,
+    tokenizerFile,
+    maxTokens,
+    pooling,
+  })
 }
 
 async function findFolder(nameOrPath: string): Promise<string> {

@@ -22,7 +22,7 @@ export function renderTable(
   width: number | undefined,
 ): string {
   const cells = [columns.map(column => column.title), ...rows].map(row => columns.map((_, i) => harmless(row[i] ?? '')))
-  const natural = columns.map((_, i) => Math.max(...cells.map(row => displayWidth(row[i]))))
+  const natural = columns.map((_, i) => cells.reduce((widest, row) => Math.max(widest, displayWidth(row[i])), 0))
   const widths = width === undefined ? natural : fitted(columns, natural, width)
   const wraps = columns.map((column, i) => mayWrap(columns, column, i))
 

@@ -102,7 +102,7 @@ export function localReason(sentence: string, operator: boolean): TalkReason | n
 /** Counts over one quarter, then answers for each sentence: sentences and words are judged by how many firms use them. */
 export function createQuarterCounts(): QuarterCounts {
   // Firms of a sentence by the number it hashes to, counted up to three; the last firm beside it, so that a firm counts
-  // once. Hashes of 52 bits: of 2,000,000 sentences, two share one with a chance of 1 in 2,000.
+  // once. Hashes of 48 bits: of 2,000,000 sentences, two share one with a chance of 1 in 140, which may mark one of them.
   const sentenceFirms = new Map<number, number>()
   const wordFirms = new Map<string, { firms: number; last: number }>()
   const firmsSeen = new Set<string>()

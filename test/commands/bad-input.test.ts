@@ -1,12 +1,17 @@
 // Whatever is wrong, a person gets two lines: what it was, and what to type next; an exit code; and nothing is lost.
 
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startDatabase } from '../../lib/db/embedded/start.ts'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
-import { fingerprints, type Options, quarterdeck, sample, scratchHome, succeed } from '../run.ts'
+import { serverWithoutPgvector } from '../db/servers.ts'
+import { fingerprints, type Options, quarterdeck, root, sample, scratchHome, succeed } from '../run.ts'
 import { sharedFolder } from '../shared.ts'
 
 const { home, remove } = scratchHome()
@@ -207,7 +212,46 @@ describe('databases that cannot be used', () => {
     expect(stderr).toMatch(/earnings-static-256/)
     expect(stderr).toMatch(/all-MiniLM-L6-v2/)
     expect(stderr).toMatch(/QUARTERDECK_HOME/)
+    for (const verb of ['cluster-firm', 'name-topics']) await succeed([verb, '--quarter', '2016Q4'], { home: other })
+    const env = { QUARTERDECK_MODEL: mini }
+    for (const words of [
+      ['aggregate', '--quarter', '2016Q4'],
+      ['search', 'memory prices'],
+    ]) {
+      const later = await quarterdeck(words, { home: other, env })
+      expect(later.code, words[0]).toBe(1)
+      expect(later.stderr).toMatch(/earnings-static-256/)
+    }
     await removeOther()
+  })
+
+  it('refuses a server without pgvector, and says what to install', async () => {
+    const server = await serverWithoutPgvector()
+    const { code, stderr } = await quarterdeck(['status'], {
+      home,
+      env: { DATABASE_URL: server.settings.databaseUrl ?? '' },
+    })
+    await server.stop()
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/no pgvector/)
+    expect(stderr).toMatch(/→ install it/)
+  })
+
+  it('refuses a second daemon on the same folder, which changes nothing', async () => {
+    const { pid } = await startDatabase(home)
+    const daemon = fileURLToPath(new URL('../../lib/db/embedded/daemon.ts', import.meta.url))
+    const second = spawn(process.execPath, ['--import', 'tsx', daemon, home, join(home, 'run'), '600'], { cwd: root })
+    let said = ''
+    second.stderr.on('data', data => {
+      said += data
+    })
+    second.stdout.on('data', data => {
+      said += data
+    })
+    const [code] = await once(second, 'close')
+    expect(`${code} ${said}`).toMatch(/already|another/i)
+    expect((await startDatabase(home)).pid).toBe(pid)
+    expect(await rows()).toEqual(before)
   })
 
   it('names a data folder that it may not write to', async () => {

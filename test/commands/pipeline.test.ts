@@ -212,7 +212,8 @@ describe('running it again', () => {
     expect(await prints()).toEqual(whole)
   })
 
-  it('loads a call again when it has changed, and makes stale what came of it', async () => {
+  it('loads a call again when it has changed, and takes back what came of it', async () => {
+    const whole = await prints()
     const folder = join(home, 'changed')
     mkdirSync(folder)
     cpSync(join(sample(QUARTER), 'transcripts.csv'), join(folder, 'transcripts.csv'))
@@ -225,13 +226,21 @@ describe('running it again', () => {
     const second = await quarterdeck(['ingest', folder, '--quarter', QUARTER], { home })
     expect(second.stderr).toMatch(/[1-9]\d* calls? loaded/)
     expect((await statusOf()).embed).toBe('stale')
+    // What stood on the old sentences is gone, so that nothing points at the wrong one.
+    const [{ vectors, members }] = await rows(`
+      select (select count(*)::int from sentence_vectors where firm_id = 'GPEL') as vectors,
+        (select count(*)::int from topic_sentences where firm_id = 'GPEL') as members`)
+    expect([vectors, members]).toEqual([0, 0])
+    const hits = JSON.parse(await succeed(['search', 'storm crews', '--firm', 'GPEL', '--json'], { home }))
+    expect(hits.sentences).toEqual([])
     // And back: everything is as it was.
-    expect((await quarterdeck(['ingest', sample(QUARTER), '--quarter', QUARTER], { home })).code).toBe(0)
+    for (const verb of STEPS) await step(verb)
+    expect(await prints()).toEqual(whole)
   })
 })
 
 describe('two at once', () => {
-  it('shares a quarter between two processes and shows it in status', async () => {
+  it('lets several processes embed one quarter, with a status beside them', async () => {
     const whole = await prints()
     await step('cluster-firm', '--force', '--firm', 'ALDH')
     const both = await Promise.all([
@@ -240,6 +249,9 @@ describe('two at once', () => {
       quarterdeck(['status'], { home }),
     ])
     expect(both.map(one => one.code)).toEqual([0, 0, 0])
+    const firms = both.slice(0, 2).map(one => Number(/(\d+) firms?, /.exec(one.stderr)?.[1] ?? 0))
+    expect(firms[0] + firms[1]).toBeGreaterThanOrEqual(14)
+    expect(both[2].stdout).toContain('cluster-firm')
     for (const verb of STEPS.slice(1)) await step(verb)
     expect(await prints()).toEqual(whole)
   }, 200_000)
