@@ -5,6 +5,8 @@
 #   make cluster-firm Q=2016Q4 FIRM=MU FORCE=1     one step, one firm, again
 
 Q ?=
+# 2024q3 and 2024-Q3 mean 2024Q3, also where a folder is looked for.
+override Q := $(subst -,,$(subst q,Q,$(Q)))
 FIRM ?=
 FORCE ?=
 # Samples that ship stand in data/samples/; with neither, ingest goes on with what the database has.

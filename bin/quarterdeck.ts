@@ -15,7 +15,7 @@ const argv = process.argv.slice(2)
 // `quarterdeck sql … | head` closes our output: that is the reader's right, not an error.
 process.stdout.on('error', error => {
   if ((error as NodeJS.ErrnoException).code === 'EPIPE') process.exit(0)
-  throw error
+  fail(new UserError(`the result could not be written: ${error.message}`, 'write it somewhere else'))
 })
 
 // At once, wherever the command stands: what it has not saved is done again by the rerun.
@@ -99,6 +99,11 @@ function refuseVerb(cli: CAC): void {
 function flagsOf(command: Command): FlagValues {
   const values: Record<string, string | boolean> = {}
   walk(command, (name, value) => {
+    if (values[name] !== undefined && values[name] !== value)
+      throw new UsageError(
+        `--${name} is given twice: ${values[name]} and ${value}`,
+        `quarterdeck ${command.verb} --help`,
+      )
     values[name] = value
   })
   return values
@@ -119,8 +124,10 @@ function walk(command: Command, found: (name: string, value: string | boolean) =
     }
     const [name, attached] = splitFlag(text.slice(2))
     const flag = command.flags.find(one => one.name === name)
-    if (flag?.value === undefined) found(name, true)
-    else found(name, attached ?? argv[++i] ?? '')
+    if (flag?.value === undefined) {
+      if (attached !== undefined) throw new UsageError(`--${name} takes no value, and got ${attached}`, `--${name}`)
+      found(name, true)
+    } else found(name, attached ?? argv[++i] ?? '')
   }
   return words
 }

@@ -18,7 +18,7 @@ import {
 } from '../lib/db/calls.ts'
 import type { Database } from '../lib/db/connect.ts'
 import { withDatabase } from '../lib/db/open.ts'
-import { ensureQuarter } from '../lib/db/quarters.ts'
+import { analyzeQuarter, ensureQuarter } from '../lib/db/quarters.ts'
 import { recorded } from '../lib/db/runs.ts'
 import { ALL_FIRMS, finishWork, openWork, talkChanged, workOnQuarter } from '../lib/db/work.ts'
 import { UsageError, UserError } from '../lib/errors.ts'
@@ -125,6 +125,7 @@ export async function ingest(sql: Database, options: IngestOptions): Promise<Ing
     )
   const tally = await loadCalls(sql, options)
   const talk = await markTalk(sql, quarter)
+  if (tally.loaded > 0) await analyzeQuarter(sql, quarter)
   const size = await sizeOfQuarter(sql, quarter)
   if (paths.length > 0 && tally.loaded + tally.unchanged === 0) refuseEmptyHanded(tally, options)
   const share = size.sentences === 0 ? 0 : (100 * talk) / size.sentences
@@ -148,6 +149,8 @@ type Tally = {
   loaded: number
   unchanged: number
   passedOver: number
+  /** Of those, calls of the quarter without a single sentence. */
+  empty: number
   refused: { file: string; reason: string }[]
   /** Calls seen, by their own quarter: says what else there is when the wanted quarter is not. */
   quarters: Map<string, number>
@@ -157,7 +160,7 @@ async function loadCalls(sql: Database, options: IngestOptions): Promise<Tally> 
   const { quarter, firm } = options
   const known = await knownCalls(sql, quarter)
   const sourceOfCall = new Map<string, string>()
-  const tally: Tally = { loaded: 0, unchanged: 0, passedOver: 0, refused: [], quarters: new Map() }
+  const tally: Tally = { loaded: 0, unchanged: 0, passedOver: 0, empty: 0, refused: [], quarters: new Map() }
   const start = Date.now()
   let said = start
 
@@ -174,6 +177,7 @@ async function loadCalls(sql: Database, options: IngestOptions): Promise<Tally> 
         const call = storedCall(transcript, quarter, format.name)
         if (call.sentences.length === 0) {
           warn(`${call.source} has no text; passed over`)
+          tally.empty++
           tally.passedOver++
           continue
         }
@@ -294,6 +298,11 @@ function refuseEmptyHanded(tally: Tally, { quarter, firm, paths }: IngestOptions
     throw new UserError(
       `nothing of ${paths.join(' ')} could be read: ${tally.refused[0].reason}`,
       'see the lines above',
+    )
+  if (tally.empty > 0)
+    throw new UserError(
+      `${paths.join(' ')} has ${count(tally.empty, 'call')} of ${quarter}, and none with any text`,
+      'fetch the transcripts again',
     )
   const found = [...tally.quarters].sort().map(([name, calls]) => `${name} (${count(calls, 'call')})`)
   if (found.length === 0)

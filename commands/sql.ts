@@ -44,7 +44,12 @@ export async function query(sql: Database, statement: string): Promise<Record<st
 }
 
 function rowObjects({ columns, rows }: QueryResult): Record<string, unknown>[] {
-  return rows.map(row => Object.fromEntries(columns.map((column, i) => [column, plain(row[i])])))
+  // Two columns of one name are two all the same: x, x_2.
+  const names = columns.map((column, i) => {
+    const earlier = columns.slice(0, i).filter(other => other === column).length
+    return earlier === 0 ? column : `${column}_${earlier + 1}`
+  })
+  return rows.map(row => Object.fromEntries(names.map((name, i) => [name, plain(row[i])])))
 }
 
 function plain(value: unknown): unknown {

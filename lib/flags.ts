@@ -17,6 +17,8 @@ export function quarterFlag(flags: FlagValues): string {
 }
 
 export function optionalQuarterFlag(flags: FlagValues): string | undefined {
+  if (flags.quarter === '')
+    throw new UsageError('which quarter? --quarter is empty', 'make quarter Q=2024Q3, or --quarter 2024Q3')
   const text = textFlag(flags, 'quarter')
   if (text === undefined) return undefined
   try {

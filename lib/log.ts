@@ -16,9 +16,10 @@ function closeLine(): void {
   lineOpen = false
 }
 
+/** Says a line, or several. What it quotes may come out of a file: control characters must not command the terminal. */
 export function say(line: string): void {
   closeLine()
-  write(`${line}\n`)
+  write(`${line.replace(/[^\P{Cc}\n]/gu, '\ufffd')}\n`)
 }
 
 export function warn(line: string): void {

@@ -35,7 +35,7 @@ export function readSettings(environment: Environment = process.env): Settings {
     model: environment.QUARTERDECK_MODEL || undefined,
     // One thread a core; in a container Node counts what the container may use.
     threads: wholeNumber(environment, 'QUARTERDECK_THREADS', availableParallelism(), 1, 1024),
-    chatKey: environment.XAI_API_KEY || undefined,
+    chatKey: environment.XAI_API_KEY?.trim() || undefined, // a line break at the end comes with many a copy
     chatUrl: environment.QUARTERDECK_CHAT_URL || 'https://api.x.ai/v1',
     // xAI's small fast model: names of five words need no large one.
     chatModel: environment.QUARTERDECK_CHAT_MODEL || 'grok-4-fast-non-reasoning',

@@ -1,4 +1,4 @@
-// Arrays of one dimension, as Postgres writes them in text: {1,NULL,"two words"}.
+// Arrays as Postgres writes them in text: {1,NULL,"two words"}, {{1,2},{3,4}}.
 // Written here for two faults of postgres.js 3.4.9: it gives NULL inside an array as the text 'NULL', and it learns the
 // array types with a query of its own at every connection; when the connection is lost just then, nobody can catch the error.
 
@@ -23,14 +23,27 @@ export const arrayTypes = Object.fromEntries(
   ]),
 )
 
-// An element: in quotes, where a backslash takes the next character as it is, or bare up to the comma.
-const ELEMENT = /"((?:[^"\\]|\\[\s\S])*)"|([^{},]+)/g
+// A brace, or an element: in quotes, where a backslash takes the next character as it is, or bare up to the comma.
+const TOKEN = /([{}])|"((?:[^"\\]|\\[\s\S])*)"|([^{},]+)/g
 
-export function parseArray<T>(text: string, read: (element: string) => T): (T | null)[] {
-  return Array.from(text.matchAll(ELEMENT), ([, quoted, bare]) => {
-    if (quoted !== undefined) return read(quoted.replace(/\\([\s\S])/g, '$1'))
-    return bare === 'NULL' ? null : read(bare)
-  })
+export type Nested<T> = T | null | Nested<T>[]
+
+export function parseArray<T>(text: string, read: (element: string) => T): Nested<T>[] {
+  const whole: Nested<T>[] = []
+  const open = [whole]
+  // An array with bounds of its own begins with them: [0:1]={1,2}.
+  for (const [, brace, quoted, bare] of text.slice(text.indexOf('{')).matchAll(TOKEN)) {
+    const inner = open[open.length - 1]
+    if (brace === '{') {
+      const list: Nested<T>[] = []
+      inner.push(list)
+      open.push(list)
+    } else if (brace === '}') open.pop()
+    else if (quoted !== undefined) inner.push(read(quoted.replace(/\\([\s\S])/g, '$1')))
+    else inner.push(bare === 'NULL' ? null : read(bare))
+  }
+  const [array] = whole
+  return Array.isArray(array) ? array : []
 }
 
 /** What is text already stays as it is. */

@@ -237,13 +237,20 @@ export async function commonWordsOf(sql: Queries, quarter: string): Promise<Map<
 
 /** The firm meant by a person: its id, its ticker in any case, or its name. Says what is near when there is none. */
 export async function findFirm(sql: Queries, quarter: string, wanted: string): Promise<string> {
-  const rows = await sql<{ firmId: string }[]>`
-    select distinct f.firm_id as "firmId"
-    from firms f join calls c using (firm_id)
-    where c.quarter = ${quarter}
-      and (f.firm_id = ${wanted} or upper(f.firm_id) = upper(${wanted})
-        or upper(f.ticker) = upper(${wanted}) or upper(f.name) = upper(${wanted}))
-    order by 1`
+  const found = await sql<{ firmId: string; rank: number }[]>`
+    select f.firm_id as "firmId",
+      case
+        when f.firm_id = ${wanted} then 1
+        when upper(f.firm_id) = upper(${wanted}) then 2
+        when upper(f.ticker) = upper(${wanted}) then 3
+        else 4
+      end as rank
+    from firms f
+    where exists (select from calls c where c.firm_id = f.firm_id and c.quarter = ${quarter})
+      and upper(${wanted}) in (upper(f.firm_id), upper(f.ticker), upper(f.name))
+    order by rank, 1`
+  // An id before a ticker before a name: otherwise a firm could not be named at all when another is called as its id is.
+  const rows = found.filter(row => row.rank === found[0].rank)
   if (rows.length === 1) return rows[0].firmId
   if (rows.length > 1)
     throw new UserError(

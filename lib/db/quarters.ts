@@ -34,6 +34,12 @@ function checked(quarter: string): string {
   return quarter
 }
 
+/** Tells the planner what has been loaded: autovacuum does so later on a server, and never on the embedded database. */
+export async function analyzeQuarter(sql: Database, quarter: string): Promise<void> {
+  await sql`analyze work`
+  await sql`analyze ${sql(partitionName('sentences', quarter))}`
+}
+
 /** Quarters that have calls, oldest first. */
 export async function quartersInDatabase(sql: Queries): Promise<string[]> {
   const rows = await sql<{ quarter: string }[]>`select distinct quarter from calls order by quarter`

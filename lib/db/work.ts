@@ -212,14 +212,15 @@ async function heldByOthers(sql: Queries, stage: Stage, target: Target): Promise
 
 export type Hand = { stage: Stage; firmId: string; worker: string; secondsLeft: number }
 
-/** Who has what in hand. */
+/** Who has what in hand; a process of this machine that is gone has nothing. */
 export async function workInHand(sql: Queries, quarter: string): Promise<Hand[]> {
-  return await sql<Hand[]>`
+  const hands = await sql<Hand[]>`
     select stage, firm_id as "firmId", lease_by as worker,
       extract(epoch from lease_until - now())::int as "secondsLeft"
     from work
     where quarter = ${quarter} and lease_until >= now() and state in ('pending', 'stale')
     order by stage, firm_id`
+  return hands.filter(hand => mayBeAlive(hand.worker))
 }
 
 /** What failed, and why. */
@@ -245,9 +246,7 @@ export async function requireEarlier(sql: Queries, stage: Stage, target: Target)
     from work
     where quarter = ${target.quarter} and stage = any(${earlier})
       and (${target.firmId ?? null}::text is null or firm_id in (${target.firmId ?? null}, ${ALL_FIRMS}))
-      and not exists (
-        select from work failed
-        where failed.quarter = work.quarter and failed.firm_id = work.firm_id and failed.state = 'failed')
+      and firm_id <> all (array(select firm_id from work where quarter = ${target.quarter} and state = 'failed'))
     group by stage
     having count(*) filter (where state in ('pending', 'stale')) > 0
     order by array_position(${[...STAGES]}, stage)

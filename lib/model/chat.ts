@@ -185,6 +185,12 @@ export function openChat(options: ChatOptions): Chat {
       )
     }
     if (cannotHeal(error)) return new UserError(`${host} refuses: ${reasonOf(error)}`, hintFor(error))
+    // The request could not even be made: a key with a line break in it, say. What the network does has a cause.
+    if (error instanceof TypeError && error.cause === undefined)
+      return new UserError(
+        `no request can be made to ${host}: ${reasonOf(error)}`,
+        'check XAI_API_KEY and QUARTERDECK_CHAT_URL',
+      )
     const asked = retryAfterSeconds(error)
     if (asked <= LONGEST_WAIT_SECONDS) return undefined
     return new UserError(
@@ -214,12 +220,12 @@ export function openChat(options: ChatOptions): Chat {
 }
 
 function hostOf(url: string): string {
-  try {
-    return new URL(url).host
-  } catch {
-    // The address is not repeated: it may hold a password.
-    throw new UserError('QUARTERDECK_CHAT_URL is not a URL', 'export QUARTERDECK_CHAT_URL=https://api.x.ai/v1')
-  }
+  // The address is not repeated in any error: it may hold a password.
+  const hint = 'export QUARTERDECK_CHAT_URL=https://api.x.ai/v1'
+  if (!URL.canParse(url)) throw new UserError('QUARTERDECK_CHAT_URL is not a URL', hint)
+  const { host, username, password } = new URL(url)
+  if (username === '' && password === '') return host
+  throw new UserError('QUARTERDECK_CHAT_URL holds a user or a password, which no request can carry there', hint)
 }
 
 function withoutKey(text: string, key: string): string {

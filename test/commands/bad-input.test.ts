@@ -141,6 +141,26 @@ describe('a wrong command line', () => {
     refused(['cluster-firm', '--quarter', '2016Q4', '--min-cluster-size', '1'], 2, /min-cluster-size/, /2 to 1000/))
   it('ends with 2 on a flag without its value', () => refused(['embed', '--quarter'], 2, /quarter/))
 
+  it('ends with 2 on an empty quarter, as make gives it without Q', () =>
+    refused(['embed', '--quarter', ''], 2, /quarter/))
+  it('ends with 2 on a flag that is given twice', () =>
+    refused(['embed', '--quarter', '2016Q4', '--firm', 'MU', '--firm', 'BBY'], 2, /twice: MU and BBY/))
+  it('ends with 2 on a switch with a value', () => refused(['status', '--json=false'], 2, /--json takes no value/))
+
+  it('lets nothing out of a file command the terminal', async () => {
+    const { stderr } = await quarterdeck(ingest(file('escape.csv', 'com\u001b[31mpanyid,b\n1,2\n')), here)
+    expect(stderr).toContain('panyid')
+    expect(stderr).not.toContain('\u001b')
+  })
+
+  it('shows no password of a chat URL', async () => {
+    const env = { XAI_API_KEY: 'xai-key', QUARTERDECK_CHAT_URL: 'http://anna:pw1234@127.0.0.1:9/v1' }
+    const { code, stderr } = await quarterdeck(['name-topics', '--quarter', '2016Q4'], { home, env })
+    expect(code).toBe(1)
+    expect(stderr).toContain('QUARTERDECK_CHAT_URL')
+    expect(stderr).not.toContain('pw1234')
+  })
+
   it('prints the help of every command to stdout with 0', async () => {
     const help = await quarterdeck(['--help'], here)
     expect(help.code).toBe(0)

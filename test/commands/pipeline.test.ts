@@ -166,6 +166,17 @@ describe('a quarter from nothing', () => {
     expect(await rows("select 12345678901234567::bigint as id, 'a' as text, true as yes")).toEqual([
       { id: '12345678901234567', text: 'a', yes: true },
     ])
+    expect(await rows("select 1 as x, 2 as x, array[[1,2],[3,4]] as grid, date '2024-08-12' as day")).toEqual([
+      {
+        x: 1,
+        x_2: 2,
+        grid: [
+          [1, 2],
+          [3, 4],
+        ],
+        day: '2024-08-12',
+      },
+    ])
     expect(await succeed(['sql', "select 'a,\"b' as x, 2 as y", '--csv'], { home })).toBe('x,y\r\n"a,""b",2\r\n')
   })
 })

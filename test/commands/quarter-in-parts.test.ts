@@ -62,6 +62,32 @@ describe('a quarter in parts', () => {
     expect(code).toBe(0)
   })
 
+  it('takes the firm whose id it is before another that is called so', async () => {
+    const call = (ticker: string, name: string) =>
+      JSON.stringify({
+        symbol: ticker,
+        quarter: 4,
+        year: 2017,
+        date: '2017-10-30',
+        content: `Anna Lee: We are ${name}, and we sell anvils.`,
+      })
+    const stdin = `[${call('ACE', 'Acme Inc')}, ${call('ACEX', 'Ace')}]`
+    await succeed(['ingest', '-', '--quarter', '2017Q4'], { ...parts, stdin })
+    await withDatabase(
+      { ...readSettings({}), home: parts.home },
+      sql => sql`update firms set name = 'ace' where firm_id = 'ACEX'`,
+    )
+    expect(JSON.parse(await succeed(['embed', '--quarter', '2017Q4', '--firm', 'ACE', '--json'], parts)).firms).toBe(1)
+    expect(
+      JSON.parse(
+        await succeed(
+          ['sql', "select distinct firm_id from sentence_vectors v where quarter = '2017Q4'", '--json'],
+          parts,
+        ),
+      ),
+    ).toEqual([{ firm_id: 'ACE' }])
+  })
+
   it('gives firms of no, one and a few sentences a defined outcome', async () => {
     const lines = ['Revenue rose in the third quarter across all of our regions and products.']
     await succeed(['ingest', '-', '--quarter', '2017Q3', '--firm', 'ONE'], { ...parts, stdin: lines[0] })

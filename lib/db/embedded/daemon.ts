@@ -3,6 +3,7 @@
 // The folders are made by start.ts; turns and sockets are the gateway's, Postgres is the session's.
 
 import { chmodSync, copyFileSync, existsSync, fstatSync, ftruncateSync, renameSync, rmSync } from 'node:fs'
+import { inspect } from 'node:util'
 import { duration, say } from '../../log.ts'
 import { Gateway } from './gateway.ts'
 import { ANOTHER_RUNS, takeLock } from './lock.ts'
@@ -97,7 +98,7 @@ function makeWay(socket: string): void {
 }
 
 function onDeath(reason: unknown): never {
-  tell(`the database died: ${reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)}`)
+  tell(`the database died: ${reason instanceof Error ? (reason.stack ?? reason.message) : inspect(reason)}`)
   process.exit(1)
 }
 

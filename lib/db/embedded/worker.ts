@@ -2,6 +2,7 @@
 // A thread of its own, because a query blocks it: an index build takes a minute, and meanwhile the sockets must stay alive.
 // session.ts starts it and talks to it.
 
+import { inspect } from 'node:util'
 import { parentPort, workerData } from 'node:worker_threads'
 import { PGlite } from '@electric-sql/pglite'
 import { vector } from '@electric-sql/pglite-pgvector'
@@ -48,7 +49,7 @@ function remember(line: string): boolean {
 }
 
 function die(error: unknown): void {
-  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  const reason = error instanceof Error ? (error.stack ?? error.message) : inspect(error)
   const said: Answer = { kind: 'dead', reason: [...lastWords, reason].join('\n') }
   port.postMessage(said)
 }

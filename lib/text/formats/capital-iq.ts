@@ -207,7 +207,9 @@ function checkedHeader(file: TextFile, header: readonly string[]): string[] {
   throw new UserError(
     `${file.name} lacks ${missing.length} of the ${REQUIRED.length} columns a Capital IQ file needs: ` +
       `${missing.join(', ')}; it has ${found.length}: ${found.slice(0, 30).join(', ')}`,
-    'add the missing columns to the WRDS query',
+    header.length === 1 && header[0].includes(';')
+      ? 'its columns are parted by semicolons: save it with commas'
+      : 'add the missing columns to the WRDS query',
   )
 }
 
