@@ -21,7 +21,7 @@ import { withDatabase } from '../lib/db/open.ts'
 import { analyzeQuarter, ensureQuarter } from '../lib/db/quarters.ts'
 import { recorded } from '../lib/db/runs.ts'
 import { ALL_FIRMS, finishWork, openWork, talkChanged, workOnQuarter } from '../lib/db/work.ts'
-import { UsageError, UserError } from '../lib/errors.ts'
+import { DatabaseLost, UsageError, UserError } from '../lib/errors.ts'
 import { openTexts } from '../lib/files.ts'
 import { FIRM, FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag, textFlag } from '../lib/flags.ts'
 import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
@@ -57,10 +57,9 @@ export const command: Command = {
       quarter: quarterFlag(flags),
       firm: textFlag(flags, FIRM.name),
       format: textFlag(flags, 'format'),
-      skipBad: switchFlag(flags, 'skip-bad'),
       force: switchFlag(flags, 'force'),
     }
-    const result = await withDatabase(settings, sql =>
+    const { done } = await withDatabase(settings, sql =>
       recorded(
         sql,
         {
@@ -71,23 +70,18 @@ export const command: Command = {
         },
         async () => {
           const done = await ingest(sql, options)
-          return { ...done, counts: { loaded: done.loaded, unchanged: done.unchanged, sentences: done.sentences } }
+          return { done, counts: { loaded: done.loaded, unchanged: done.unchanged, sentences: done.sentences } }
         },
       ),
     )
-    if (switchFlag(flags, 'json')) print(JSON.stringify(withoutCounts(result)))
-    if (result.refused.length > 0 && !options.skipBad) {
+    if (switchFlag(flags, 'json')) print(JSON.stringify(done))
+    if (done.refused.length > 0 && !switchFlag(flags, 'skip-bad')) {
       throw new UserError(
-        `${count(result.refused.length, 'file')} could not be read, named above; the others are in the database`,
+        `${count(done.refused.length, 'file')} could not be read, named above; the others are in the database`,
         'mend or remove them, or go on without them: --skip-bad',
       )
     }
   },
-}
-
-function withoutCounts<Result extends { counts: unknown }>({ counts, ...rest }: Result): Omit<Result, 'counts'> {
-  void counts
-  return rest
 }
 
 export type IngestOptions = {
@@ -95,8 +89,6 @@ export type IngestOptions = {
   quarter: string
   firm?: string | undefined
   format?: string | undefined
-  /** Whether a file that cannot be read may be passed over; it is listed in `refused` either way. */
-  skipBad?: boolean
   force?: boolean
 }
 
@@ -106,6 +98,7 @@ export type IngestResult = {
   unchanged: number
   /** Calls of other quarters or firms. */
   passedOver: number
+  /** Files that could not be read; the others were. */
   refused: { file: string; reason: string }[]
   /** Of the whole quarter, after this run. */
   firms: number
@@ -201,7 +194,8 @@ async function loadCalls(sql: Database, options: IngestOptions): Promise<Tally> 
         }
       }
     } catch (error) {
-      if (!(error instanceof UserError) || error instanceof UsageError) throw error
+      // Only what is wrong with the file itself is the file's fault: a lost database is not.
+      if (!(error instanceof UserError) || error instanceof UsageError || error instanceof DatabaseLost) throw error
       warn(error.message)
       if (error.hint) say(`  → ${error.hint}`)
       tally.refused.push({ file: file.name, reason: error.message })

@@ -156,7 +156,7 @@ async function nameFirm(
   const { quarter, firmId } = claim
   const topics = await topicsToName(sql, quarter, firmId)
   let names = topics.map(nameByKeywords)
-  let itsRecipe = naming ? recipe : KEYWORD_RECIPE
+  let itsRecipe = recipe
   if (naming && topics.length > 0) {
     const firm = (await firmNames(sql, [firmId])).get(firmId) ?? firmId
     const evidence = topics.map(({ keywords, sentences }, i) => ({ id: i + 1, keywords, sentences }))

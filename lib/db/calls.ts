@@ -122,21 +122,15 @@ async function writeFirm(tx: Queries, call: StoredCall): Promise<void> {
         select from calls where firm_id = ${call.firmId} and call_date > ${call.callDate}::text::date
       ) as latest
     from firms where firm_id = ${call.firmId}`
-  const values = tx`(${call.firmId}, ${call.ticker}, ${call.name}, ${tx.json(call.identifiers)})`
-  if (before === undefined || before.latest)
-    await tx`
-      insert into firms (firm_id, ticker, name, identifiers) values ${values}
-      on conflict (firm_id) do update
-      set ticker = coalesce(excluded.ticker, firms.ticker),
-          name = coalesce(excluded.name, firms.name),
-          identifiers = firms.identifiers || excluded.identifiers`
-  else
-    await tx`
-      insert into firms (firm_id, ticker, name, identifiers) values ${values}
-      on conflict (firm_id) do update
-      set ticker = coalesce(firms.ticker, excluded.ticker),
-          name = coalesce(firms.name, excluded.name),
-          identifiers = excluded.identifiers || firms.identifiers`
+  const latest = before === undefined || before.latest
+  const [first, second] = latest ? [tx('excluded'), tx('firms')] : [tx('firms'), tx('excluded')]
+  await tx`
+    insert into firms (firm_id, ticker, name, identifiers)
+    values (${call.firmId}, ${call.ticker}, ${call.name}, ${tx.json(call.identifiers)})
+    on conflict (firm_id) do update
+    set ticker = coalesce(${first}.ticker, ${second}.ticker),
+        name = coalesce(${first}.name, ${second}.name),
+        identifiers = ${second}.identifiers || ${first}.identifiers`
   const [after] = await tx<{ name: string | null }[]>`select name from firms where firm_id = ${call.firmId}`
   if (before === undefined || before.name === after.name) return
   const quarters = await tx<{ quarter: string }[]>`

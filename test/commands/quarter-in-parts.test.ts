@@ -62,6 +62,23 @@ describe('a quarter in parts', () => {
     expect(code).toBe(0)
   })
 
+  it('calls a firm what its latest call says, in whatever order the calls are loaded', async () => {
+    const header =
+      'companyid,companyname,transcriptid,componenttext,componentorder,mostimportantdateutc,speakertypename\n'
+    const early = `${header}77,Old Name Inc,1,We sold more anvils in Ohio.,0,2018-02-01,Executives\n`
+    const late = `${header}77,New Name Inc,2,We sold fewer anvils in Ohio.,0,2018-05-01,Executives\n`
+    const nameOf = async () =>
+      JSON.parse(await succeed(['sql', "select name from firms where firm_id = 'ciq-77'", '--json'], parts))[0].name
+    await succeed(['ingest', '-', '--quarter', '2018Q2'], { ...parts, stdin: late })
+    await succeed(['ingest', '-', '--quarter', '2018Q1'], { ...parts, stdin: early })
+    expect(await nameOf()).toBe('New Name Inc')
+    await succeed(['ingest', '-', '--quarter', '2018Q1', '--firm', 'ciq-77', '--force'], { ...parts, stdin: early })
+    expect(await nameOf()).toBe('New Name Inc')
+    const latest = late.replace('2018-05-01', '2018-08-01').replace('New Name', 'Newest Name')
+    await succeed(['ingest', '-', '--quarter', '2018Q3'], { ...parts, stdin: latest })
+    expect(await nameOf()).toBe('Newest Name Inc')
+  })
+
   it('takes the firm whose id it is before another that is called so', async () => {
     const call = (ticker: string, name: string) =>
       JSON.stringify({
