@@ -20,7 +20,7 @@ WHERE = $(if $(TRANSCRIPTS),"$(patsubst ~/%,$(HOME)/%,$(TRANSCRIPTS))") $(if $(S
 WHOSE = $(if $(FIRM),--firm "$(FIRM)") $(if $(FORCE),--force)
 
 .DEFAULT_GOAL := help
-.PHONY: help quarter ingest embed cluster-firm name-topics aggregate index themes status db-start db-stop test check bench docs clean
+.PHONY: help quarter ingest embed cluster-firm name-topics aggregate index themes eval status db-start db-stop test check bench docs clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ index: node_modules ## Step 6, the vector index: Q= [FORCE=1]
 
 themes: node_modules ## Show the themes of a quarter: Q=
 	@$(RUN) themes $(WHAT)
+
+eval: node_modules ## Measure the topics: noise, coherence, separation, stability: Q= [FIRM=]
+	@$(RUN) eval $(WHAT) $(if $(FIRM),--firm "$(FIRM)")
 
 status: node_modules ## Show what is done and what is left: [Q=]
 	@$(RUN) status $(if $(Q),$(WHAT))

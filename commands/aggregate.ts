@@ -25,11 +25,13 @@ import { replaceTopicVectors } from '../lib/db/vectors.ts'
 import { ALL_FIRMS, finishWork, openWork, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
 import { UserError } from '../lib/errors.ts'
 import { FORCE, JSON_OUTPUT, numberFlag, QUARTER, quarterFlag, switchFlag, wholeNumberFlag } from '../lib/flags.ts'
-import { count, duration, say, thousands, warn } from '../lib/log.ts'
+import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
+import type { Neighbors } from '../lib/math/neighbors.ts'
 import { seedFrom } from '../lib/math/random.ts'
-import { THEME_RECIPE, type ThemeJob, type ThemeRecipe, type Themes } from '../lib/math/themes.ts'
+import { firstNeighborhoods, THEME_RECIPE, type ThemeJob, type ThemeRecipe, type Themes } from '../lib/math/themes.ts'
 import { type Asker, askOnce, openAsker, promptHash } from '../lib/model/ask-once.ts'
 import { type Embedder, openEmbedder } from '../lib/model/embedder.ts'
+import { DEVICE_PAYS, nearestNeighborsOnDevice } from '../lib/model/nearest.ts'
 import { openPool } from '../lib/pool.ts'
 import { keywordName, keywordSummary, uniqueNames } from '../lib/text/names.ts'
 import { fillPrompt, parseNames, THEME_NAMES_SCHEMA, themesAsData } from '../lib/text/prompt.ts'
@@ -38,7 +40,7 @@ import { describeThemes, type ThemeDraft } from '../lib/text/theme-drafts.ts'
 const SEED = 42
 
 /** Raised whenever a change of the code changes themes: what older code made then counts as stale. */
-const METHOD = 1
+const METHOD = 2
 
 export const command: Command = {
   verb: 'aggregate',
@@ -81,7 +83,7 @@ export const command: Command = {
       const bound = await boundModel(sql)
       if (bound === undefined)
         throw new UserError('the database has no embeddings yet', `quarterdeck embed --quarter ${quarter}`)
-      const asker = openAsker(settings)
+      const asker = await openAsker(settings)
       const { done } = await recorded(
         sql,
         {
@@ -99,6 +101,7 @@ export const command: Command = {
             seed,
             force: switchFlag(flags, 'force'),
             asker,
+            threads: settings.threads,
             openModel: () => openEmbedder({ model: settings.model ?? bound.source, threads: settings.threads }),
           })
           return { done, counts: { themes: done.themes, topics: done.topics, inThemes: done.inThemes } }
@@ -116,6 +119,8 @@ export type AggregateOptions = {
   force?: boolean
   /** The language model that names the themes; without one the keywords do. */
   asker?: Asker | undefined
+  /** Threads for the neighbours of many topics; one unless given. */
+  threads?: number
   openModel: () => Promise<Embedder>
 }
 
@@ -124,7 +129,7 @@ export type AggregateResult = { quarter: string; themes: number; topics: number;
 /** Makes the themes of a quarter where its topics have changed since, or were never aggregated. */
 export async function aggregate(sql: Database, options: AggregateOptions): Promise<AggregateResult> {
   const start = performance.now()
-  const { quarter, recipe = THEME_RECIPE, seed = SEED, force = false, asker } = options
+  const { quarter, recipe = THEME_RECIPE, seed = SEED, force = false, asker, threads = 1 } = options
   await requireEarlier(sql, 'aggregate', { quarter })
   const template = await readFile(new URL('../data/prompts/name-themes.md', import.meta.url), 'utf8')
   const clustering = JSON.stringify({ ...recipe, seed, method: METHOD })
@@ -144,7 +149,8 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
       const topics = await topicsOfQuarter(sql, quarter)
       say(`aggregate ${quarter}: ${count(topics.length, 'topic')} to cluster`)
       const { vectors, d } = await embedTopics(sql, topics, options.openModel)
-      const found = await cluster({ vectors, n: topics.length, d, recipe, seed: seedFrom(seed, 'themes', quarter) })
+      const job = { vectors, n: topics.length, d, recipe, seed: seedFrom(seed, 'themes', quarter) }
+      const found = await cluster(job, threads)
       const drafts = await describe(sql, quarter, topics, vectors, d, found, recipe)
       const names = await nameThemes(sql, quarter, template, drafts, topics, asker)
       const { themes, memberships } = rowsOf(quarter, topics, found, drafts, names)
@@ -225,13 +231,25 @@ function textOfTopic({ name, summary, source }: TopicOfQuarter): string {
   return source === 'keywords' ? summary : `${name}. ${summary}`
 }
 
-// In a worker: it takes seconds, in which the leases have to be renewed.
-async function cluster(job: ThemeJob): Promise<Themes> {
+// In workers: it takes seconds to minutes, in which the leases have to be renewed.
+async function cluster(job: ThemeJob, threads: number): Promise<Themes> {
   const pool = openPool<ThemeJob, Themes>(new URL('../lib/math/themes.ts', import.meta.url), 'clusterThemes', 1)
   try {
-    return await pool.run(job)
+    return await pool.run({ ...job, neighbors: await neighborsFor(job, threads) })
   } finally {
     await pool.close()
+  }
+}
+
+/** Many topics have their neighbours found on the device that embeds; the answer is the same, only sooner. */
+async function neighborsFor(job: ThemeJob, threads: number): Promise<Neighbors | undefined> {
+  if (job.n < DEVICE_PAYS) return undefined
+  const question = firstNeighborhoods(job)
+  const shown = progress('aggregate: neighbours', question.n, 'topics')
+  try {
+    return await nearestNeighborsOnDevice(question, { threads, onRows: shown.step })
+  } finally {
+    shown.end()
   }
 }
 

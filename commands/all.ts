@@ -6,6 +6,7 @@ import { command as clusterFirm } from './cluster-firm.ts'
 import { command as dbStart } from './db-start.ts'
 import { command as dbStop } from './db-stop.ts'
 import { command as embed } from './embed.ts'
+import { command as evaluate } from './eval.ts'
 import { command as ingest } from './ingest.ts'
 import { command as nameTopics } from './name-topics.ts'
 import { command as search } from './search.ts'
@@ -21,6 +22,7 @@ export const commands = [
   aggregate,
   buildIndex,
   themes,
+  evaluate,
   search,
   sql,
   status,

@@ -1,17 +1,28 @@
 // cluster-firm: the topics of each firm. Reads sentences and embeddings, clusters firm by firm in worker threads,
-// writes topics and topic_sentences, one transaction a firm. What a topic is, and its keywords, is lib/text/firm-topics.
+// writes topics and topic_sentences. What a topic is, its keywords and the recipe are lib/text/firm-topics; how firms are
+// claimed and saved several at a time is lib/db/work-in-portions.
 
 import { codeVersion } from '../lib/code-version.ts'
 import type { Command } from '../lib/command.ts'
-import { commonWordsOf, findFirm, firmNames, requireQuarter, sentencesOfFirm, sizeOfQuarter } from '../lib/db/calls.ts'
+import { findFirm, requireQuarter } from '../lib/db/calls.ts'
 import type { Database } from '../lib/db/connect.ts'
+import { type FirmInput, type QuarterBackground, readBackground, readFirmInputs } from '../lib/db/firm-input.ts'
 import { boundModel, modelText } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
-import { type Membership, replaceTopics, shownTopics, type Topic, topicCounts, topicIdOf } from '../lib/db/topics.ts'
-import { sentenceVectorsOf } from '../lib/db/vectors.ts'
-import { type Claim, failWork, finishWork, openWork, requireEarlier, type Target, workThrough } from '../lib/db/work.ts'
-import { DatabaseLost, messageOf, UserError } from '../lib/errors.ts'
+import {
+  type FirmTopicRows,
+  replaceTopics,
+  type ShownTopic,
+  shownTopics,
+  type Topic,
+  type TopicCounts,
+  topicCounts,
+  topicIdOf,
+} from '../lib/db/topics.ts'
+import { failWork, finishTogether, openWork, requireEarlier, type Target } from '../lib/db/work.ts'
+import { workInPortions } from '../lib/db/work-in-portions.ts'
+import { messageOf, UserError } from '../lib/errors.ts'
 import {
   choiceFlag,
   FIRM,
@@ -24,26 +35,19 @@ import {
   textFlag,
   wholeNumberFlag,
 } from '../lib/flags.ts'
-import { count, duration, progress, say, warn } from '../lib/log.ts'
-import { type ClusterRecipe, FIRM_RECIPE, NOISE } from '../lib/math/engine.ts'
-import { seedFrom } from '../lib/math/random.ts'
+import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
+import { NOISE } from '../lib/math/engine.ts'
 import { openPool } from '../lib/pool.ts'
-import type { EngineName, FirmJob, FirmTopics } from '../lib/text/firm-topics.ts'
+import {
+  type FirmClusterRecipe,
+  type FirmJob,
+  type FirmTopics,
+  firmJobOf,
+  STANDARD_RECIPE,
+} from '../lib/text/firm-topics.ts'
 import { renderTable } from '../lib/text/table.ts'
 
-/** What decides the outcome, and so is kept with it: another recipe makes the firms stale. */
-export type FirmClusterRecipe = ClusterRecipe & { engine: EngineName; withTalk: boolean; seed: number; method: number }
-
-/** Raised whenever a change of the code changes topics or keywords: what older code made then counts as stale. */
-const METHOD = 1
-
-export const STANDARD_RECIPE: FirmClusterRecipe = {
-  ...FIRM_RECIPE,
-  engine: 'exact',
-  withTalk: false,
-  seed: 42,
-  method: METHOD,
-}
+export { STANDARD_RECIPE }
 
 export const command: Command = {
   verb: 'cluster-firm',
@@ -51,7 +55,10 @@ export const command: Command = {
   about:
     'Clusters the sentences of each firm that has no topics yet, or whose sentences changed. Talk is left out. The same ' +
     'sentences give the same topics, whatever the number of threads. Another recipe than last time clusters again. ' +
-    'With --firm it prints the topics of that firm.',
+    'A firm with fewer than 12 different sentences (twice the fewest of a topic) has no topics: all is noise. ' +
+    'With --reassign-noise a noise sentence also gets a second label, the topic whose centroid is nearest by cosine, where ' +
+    "it lies as near as the outer quarter of that topic's own sentences; the first label stays, and size, keywords and " +
+    'whatever follows go by the first. With --firm it prints the topics of that firm.',
   flags: [
     QUARTER,
     FIRM,
@@ -70,10 +77,21 @@ export const command: Command = {
     numberSetting('min-dist', 'Least distance of two points there (UMAP)', STANDARD_RECIPE.minDist),
     numberSetting('epochs', 'Rounds of placing (UMAP)', STANDARD_RECIPE.epochs),
     numberSetting('seed', 'Seed of all chance', STANDARD_RECIPE.seed),
+    { name: 'reassign-noise', summary: 'Give noise to the nearest topic as a second label, where it is near enough' },
+    {
+      name: 'reassign-over',
+      value: 'COSINE',
+      summary: 'The same, near enough from this cosine on',
+      default: "that of each topic's outer quarter",
+    },
     { name: 'with-talk', summary: 'Cluster talk (greetings, operator, safe harbour …) as well' },
     JSON_OUTPUT,
   ],
-  examples: ['cluster-firm --quarter 2024Q3', 'cluster-firm --quarter 2016Q4 --firm MU --force'],
+  examples: [
+    'cluster-firm --quarter 2024Q3',
+    'cluster-firm --quarter 2016Q4 --firm MU --force',
+    'cluster-firm --quarter 2024Q3 --reassign-noise',
+  ],
   async run({ flags, settings, print, columns }) {
     const quarter = quarterFlag(flags)
     const recipe = recipeFromFlags(flags)
@@ -103,28 +121,33 @@ export const command: Command = {
         print(JSON.stringify({ ...done, ...topics }))
       } else if (firmId !== undefined) {
         const topics = await shownTopics(sql, quarter, firmId)
-        const rows = topics.map(topic => [
-          topic.topicId,
-          String(topic.size),
-          topic.keywords.slice(0, 5).join(', '),
-          topic.example,
-        ])
-        print(
-          renderTable(
-            [
-              { title: 'topic' },
-              { title: 'size', align: 'right' },
-              { title: 'keywords', wrap: true },
-              { title: 'example', wrap: true },
-            ],
-            rows,
-            columns,
-          ),
-        )
+        print(topicTable(topics, columns))
       }
       refuseIfNothingWorked(done, firmId)
     })
   },
+}
+
+function topicTable(topics: readonly ShownTopic[], columns: number | undefined): string {
+  // Without --reassign-noise the column would be zeros.
+  const given = topics.some(topic => topic.reassigned > 0)
+  return renderTable(
+    [
+      { title: 'topic' },
+      { title: 'size', align: 'right' },
+      ...(given ? [{ title: 'given', align: 'right' as const }] : []),
+      { title: 'keywords', wrap: true },
+      { title: 'example', wrap: true },
+    ],
+    topics.map(topic => [
+      topic.topicId,
+      String(topic.size),
+      ...(given ? [String(topic.reassigned)] : []),
+      topic.keywords.slice(0, 5).join(', '),
+      topic.example,
+    ]),
+    columns,
+  )
 }
 
 function numberSetting(name: string, summary: string, standard: number) {
@@ -134,6 +157,7 @@ function numberSetting(name: string, summary: string, standard: number) {
 function recipeFromFlags(flags: Parameters<typeof textFlag>[0]): FirmClusterRecipe {
   const standard = STANDARD_RECIPE
   return {
+    ...standard,
     engine: choiceFlag(flags, 'engine', ['exact', 'libraries']),
     minClusterSize: wholeNumberFlag(flags, 'min-cluster-size', standard.minClusterSize, 2, 1000),
     minSamples: wholeNumberFlag(flags, 'min-samples', standard.minSamples, 1, 1000),
@@ -143,8 +167,13 @@ function recipeFromFlags(flags: Parameters<typeof textFlag>[0]): FirmClusterReci
     minDist: numberFlag(flags, 'min-dist', standard.minDist, 0, 1),
     epochs: wholeNumberFlag(flags, 'epochs', standard.epochs, 10, 10_000),
     seed: wholeNumberFlag(flags, 'seed', standard.seed, 0, 2 ** 31 - 1),
+    reassignNoise:
+      textFlag(flags, 'reassign-over') !== undefined
+        ? numberFlag(flags, 'reassign-over', 0.5, 0, 1)
+        : switchFlag(flags, 'reassign-noise')
+          ? 'as near as its own'
+          : standard.reassignNoise,
     withTalk: switchFlag(flags, 'with-talk'),
-    method: METHOD,
   }
 }
 
@@ -156,17 +185,11 @@ export type ClusterOptions = {
   threads: number
 }
 
-export type ClusterResult = {
-  quarter: string
-  /** Firms clustered in this run. */
-  firms: number
-  failed: { firm: string; reason: string }[]
-  /** Of the quarter, or the firm, after this run: */
-  topics: number
-  sentences: number
-  noise: number
-  seconds: number
-}
+/** Firms clustered in this run, and those it could not do. */
+type Outcome = { firms: number; failed: { firm: string; reason: string }[] }
+
+/** The counts are of the quarter, or the firm, after this run. */
+export type ClusterResult = { quarter: string; seconds: number } & Outcome & TopicCounts
 
 /** Clusters the firms of a quarter, or one of them, that have work left. */
 export async function clusterFirms(sql: Database, options: ClusterOptions): Promise<ClusterResult> {
@@ -176,49 +199,67 @@ export async function clusterFirms(sql: Database, options: ClusterOptions): Prom
   await requireEarlier(sql, 'cluster-firm', target)
   const recipeText = JSON.stringify(recipe)
   const { todo, otherRecipe } = await openWork(sql, 'cluster-firm', target, recipeText, force)
-  const result = { firms: 0, failed: [] as { firm: string; reason: string }[] }
+  const outcome: Outcome = { firms: 0, failed: [] }
   if (todo > 0) {
     if (recipe.engine === 'libraries') warn(LIBRARIES_WARNING)
     if (otherRecipe > 0) say(`cluster-firm: ${count(otherRecipe, 'firm')} had been clustered with another recipe`)
-    await clusterAll(sql, target, recipe, recipeText, Math.min(threads, todo), todo, result)
+    await clusterAll(sql, { target, recipe, recipeText, threads: Math.min(threads, todo), todo }, outcome)
   }
   const counts = await topicCounts(sql, quarter, firmId ?? null)
   const seconds = (performance.now() - start) / 1000
+  const noise = ((100 * counts.noise) / Math.max(1, counts.sentences)).toFixed(0)
   say(
-    `cluster-firm ${quarter}: ${todo === 0 ? 'nothing left to do' : `${count(result.firms, 'firm')} in ${duration(seconds)}`}; ` +
-      `${count(counts.topics, 'topic')}, ${((100 * counts.noise) / Math.max(1, counts.sentences)).toFixed(0)} % of ` +
-      `${count(counts.sentences, 'sentence')} noise`,
+    `cluster-firm ${quarter}: ${todo === 0 ? 'nothing left to do' : `${count(outcome.firms, 'firm')} in ${duration(seconds)}`}; ` +
+      `${count(counts.topics, 'topic')}, ${noise} % of ${count(counts.sentences, 'sentence')} noise` +
+      (counts.reassigned > 0 ? `, ${thousands(counts.reassigned)} of them given to the nearest topic` : ''),
   )
-  return { quarter, ...result, ...counts, seconds }
+  return { quarter, ...outcome, ...counts, seconds }
 }
 
 // Measured on 500 points in 15 clean blobs: docs/why.md has the figures.
 const LIBRARIES_WARNING =
   'hdbscan-ts marks 225 of 500 points in 15 clean blobs as noise where the reference finds all 15; umap-js is sound but slow'
 
-async function clusterAll(
-  sql: Database,
-  target: Target,
-  recipe: FirmClusterRecipe,
-  recipeText: string,
-  threads: number,
-  todo: number,
-  result: { firms: number; failed: { firm: string; reason: string }[] },
-): Promise<void> {
-  const background = await readBackground(sql, target.quarter)
+type Plan = { target: Target; recipe: FirmClusterRecipe; recipeText: string; threads: number; todo: number }
+
+/** Clusters what is left; adds to the outcome what became of each firm. */
+async function clusterAll(sql: Database, plan: Plan, outcome: Outcome): Promise<void> {
+  const { target, recipe, recipeText, threads, todo } = plan
+  const { quarter } = target
+  // Before anything is read: the threads start meanwhile.
   const pool = openPool<FirmJob, FirmTopics>(
     new URL('../lib/text/firm-topics.ts', import.meta.url),
     'topicsOfFirm',
     threads,
   )
-  const bar = progress(`cluster-firm ${target.quarter}`, todo, 'firms')
+  const bar = progress(`cluster-firm ${quarter}`, todo, 'firms')
   try {
-    // One firm more than threads, so that no thread waits for the database.
-    await workThrough(sql, 'cluster-firm', target, threads + 1, async claim => {
-      const outcome = await clusterOne(sql, pool, claim, recipe, recipeText, background)
-      bar.step()
-      if (outcome === 'done') result.firms++
-      else if (outcome !== 'taken over') result.failed.push({ firm: claim.firmId, reason: outcome.failed })
+    const background = await readBackground(sql, quarter)
+    // One firm more than threads, so that a thread that is done finds the next one waiting.
+    await workInPortions(sql, 'cluster-firm', target, threads + 1, {
+      async read(claims) {
+        const firmIds = claims.map(claim => claim.firmId)
+        const inputs = await readFirmInputs(sql, quarter, firmIds, background.d, recipe.withTalk)
+        return claims.map((claim, i) => ({ claim, input: inputs[i] }))
+      },
+      async compute({ claim, input }) {
+        try {
+          const found = await pool.run(jobOf(quarter, input, recipe, background))
+          return { ...claim, ...topicRows(quarter, input, found) }
+        } catch (error) {
+          const reason = messageOf(error)
+          await failWork(sql, claim, reason)
+          warn(`cluster-firm could not do ${claim.firmId} ${quarter}: ${reason}`)
+          outcome.failed.push({ firm: claim.firmId, reason })
+          bar.step()
+          return undefined
+        }
+      },
+      async save(results) {
+        const kept = await finishTogether(sql, results, recipeText, (tx, ours) => replaceTopics(tx, quarter, ours))
+        outcome.firms += kept.length
+        bar.step(results.length) // what another process has taken over is done as well
+      },
     })
   } finally {
     bar.end()
@@ -226,37 +267,13 @@ async function clusterAll(
   }
 }
 
-type Background = { d: number; firmsUsingWord: Map<string, number>; firmCount: number }
-
-async function readBackground(sql: Database, quarter: string): Promise<Background> {
-  const bound = await boundModel(sql)
-  if (bound === undefined)
-    throw new UserError('the database has no embeddings yet', `quarterdeck embed --quarter ${quarter}`)
-  const { firms } = await sizeOfQuarter(sql, quarter)
-  return { d: bound.dimension, firmsUsingWord: await commonWordsOf(sql, quarter), firmCount: firms }
+function jobOf(quarter: string, input: FirmInput, recipe: FirmClusterRecipe, background: QuarterBackground): FirmJob {
+  if (input.firstWithoutVector !== undefined)
+    throw new Error(`sentence ${input.firstWithoutVector} of ${input.firmId} has no embedding`)
+  return firmJobOf(quarter, input, recipe, background)
 }
 
-async function clusterOne(
-  sql: Database,
-  pool: ReturnType<typeof openPool<FirmJob, FirmTopics>>,
-  claim: Claim,
-  recipe: FirmClusterRecipe,
-  recipeText: string,
-  background: Background,
-): Promise<'done' | 'taken over' | { failed: string }> {
-  const { quarter, firmId } = claim
-  let ids: bigint[]
-  let found: FirmTopics
-  try {
-    const firm = await readJob(sql, claim, recipe, background)
-    ids = firm.ids
-    found = await pool.run(firm.job).catch(() => pool.run(firm.job)) // a crashed worker costs one more try
-  } catch (error) {
-    if (error instanceof DatabaseLost) throw error
-    await failWork(sql, claim, messageOf(error))
-    warn(`cluster-firm could not do ${firmId} ${quarter}: ${messageOf(error)}`)
-    return { failed: messageOf(error) }
-  }
+function topicRows(quarter: string, { firmId, sentences }: FirmInput, found: FirmTopics): FirmTopicRows {
   const topics = found.topics.map(
     (topic, number): Topic => ({
       topicId: topicIdOf(quarter, firmId, number + 1),
@@ -268,41 +285,18 @@ async function clusterOne(
       size: topic.members.length,
       keywords: topic.keywords.map(keyword => keyword.term),
       keywordWeights: topic.keywords.map(keyword => keyword.weight),
-      representativeSentences: topic.representatives.map(row => ids[row]),
+      representativeSentences: topic.representatives.map(row => sentences[row].sentenceId),
       centroid: topic.centroid,
     }),
   )
-  const memberships = ids.map((sentenceId, i): Membership => {
-    const topic = found.topicOfSentence[i]
-    return { sentenceId, topicId: topic === NOISE ? null : topics[topic].topicId, probability: found.probabilities[i] }
-  })
-  const done = await finishWork(sql, claim, recipeText, tx => replaceTopics(tx, quarter, firmId, topics, memberships))
-  return done ? 'done' : 'taken over'
-}
-
-async function readJob(
-  sql: Database,
-  { quarter, firmId }: Claim,
-  recipe: FirmClusterRecipe,
-  background: Background,
-): Promise<{ job: FirmJob; ids: bigint[] }> {
-  const { engine, withTalk, seed, method: _, ...clusterRecipe } = recipe
-  const all = await sentencesOfFirm(sql, quarter, firmId)
-  const sentences = withTalk ? all : all.filter(sentence => sentence.talk === null)
-  const ids = sentences.map(sentence => sentence.sentenceId)
-  const name = (await firmNames(sql, [firmId])).get(firmId) ?? ''
-  const job: FirmJob = {
-    engine,
-    recipe: clusterRecipe,
-    seed: seedFrom(seed, firmId, quarter),
-    texts: sentences.map(sentence => sentence.text),
-    vectors: await sentenceVectorsOf(sql, quarter, firmId, ids, background.d),
-    d: background.d,
-    firmsUsingWord: background.firmsUsingWord,
-    firmCount: background.firmCount,
-    ownWords: [firmId, ...name.split(/\s+/)],
-  }
-  return { job, ids }
+  const idOf = (topic: number) => (topic === NOISE ? null : topics[topic].topicId)
+  const memberships = sentences.map(({ sentenceId }, i) => ({
+    sentenceId,
+    topicId: idOf(found.topicOfSentence[i]),
+    reassignedTopicId: idOf(found.reassignedTopicOfSentence[i]),
+    probability: found.probabilities[i],
+  }))
+  return { firmId, topics, memberships }
 }
 
 // One firm that fails must not stop five thousand; a run in which nothing worked must not look like a success.

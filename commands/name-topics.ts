@@ -34,7 +34,7 @@ export const command: Command = {
     await withDatabase(settings, async sql => {
       await requireQuarter(sql, quarter)
       const firmId = wantedFirm === undefined ? undefined : await findFirm(sql, quarter, wantedFirm)
-      const naming = openAsker(settings)
+      const naming = await openAsker(settings)
       const options = { quarter, firmId, force: switchFlag(flags, 'force'), naming }
       const { done } = await recorded(
         sql,

@@ -13,23 +13,25 @@ export type Topic = {
   centroid: Float32Array
 }
 
-export type Membership = { sentenceId: bigint; topicId: string | null; probability: number }
+export type Membership = {
+  sentenceId: bigint
+  topicId: string | null
+  reassignedTopicId: string | null
+  probability: number
+}
+
+export type FirmTopicRows = { firmId: string; topics: readonly Topic[]; memberships: readonly Membership[] }
 
 /** `topicIdOf('2016Q4', 'MU', 3)` → 2016Q4/MU/03 */
 export function topicIdOf(quarter: string, firmId: string, number: number): string {
   return `${quarter}/${firmId}/${String(number).padStart(2, '0')}`
 }
 
-/** Replaces the topics of a firm's quarter; names, topic vectors and theme memberships of the old ones go with them. */
-export async function replaceTopics(
-  tx: Queries,
-  quarter: string,
-  firmId: string,
-  topics: readonly Topic[],
-  memberships: readonly Membership[],
-): Promise<void> {
-  await tx`delete from topic_sentences where quarter = ${quarter} and firm_id = ${firmId}`
-  await tx`delete from topics where quarter = ${quarter} and firm_id = ${firmId}`
+/** Replaces the topics of firms in a quarter; names, topic vectors and theme memberships of the old ones go with them. */
+export async function replaceTopics(tx: Queries, quarter: string, firms: readonly FirmTopicRows[]): Promise<void> {
+  const firmIds = firms.map(firm => firm.firmId)
+  await tx`delete from topic_sentences where quarter = ${quarter} and firm_id = any(${firmIds})`
+  await tx`delete from topics where quarter = ${quarter} and firm_id = any(${firmIds})`
   await copyRows(
     tx,
     'topics',
@@ -44,17 +46,19 @@ export async function replaceTopics(
       { name: 'representative_sentences', type: 'int8[]' },
       { name: 'centroid', type: 'vector' },
     ],
-    topics.map(topic => [
-      topic.topicId,
-      firmId,
-      quarter,
-      topic.label,
-      topic.size,
-      topic.keywords,
-      topic.keywordWeights,
-      topic.representativeSentences,
-      topic.centroid,
-    ]),
+    firms.flatMap(({ firmId, topics }) =>
+      topics.map(topic => [
+        topic.topicId,
+        firmId,
+        quarter,
+        topic.label,
+        topic.size,
+        topic.keywords,
+        topic.keywordWeights,
+        topic.representativeSentences,
+        topic.centroid,
+      ]),
+    ),
   )
   await copyRows(
     tx,
@@ -65,8 +69,11 @@ export async function replaceTopics(
       { name: 'firm_id', type: 'text' },
       { name: 'topic_id', type: 'text' },
       { name: 'probability', type: 'float4' },
+      { name: 'reassigned_topic_id', type: 'text' },
     ],
-    memberships.map(one => [quarter, one.sentenceId, firmId, one.topicId, one.probability]),
+    firms.flatMap(({ firmId, memberships }) =>
+      memberships.map(one => [quarter, one.sentenceId, firmId, one.topicId, one.probability, one.reassignedTopicId]),
+    ),
   )
 }
 
@@ -121,12 +128,24 @@ export async function replaceTopicNames(
   )
 }
 
-export type ShownTopic = { topicId: string; name: string; size: number; keywords: string[]; example: string }
+export type ShownTopic = {
+  topicId: string
+  name: string
+  size: number
+  /** Noise sentences given to it on top of its size. */
+  reassigned: number
+  keywords: string[]
+  example: string
+}
 
 /** A firm's topics as a person reads them, largest first. */
 export async function shownTopics(sql: Queries, quarter: string, firmId: string): Promise<ShownTopic[]> {
   return await sql<ShownTopic[]>`
     select t.topic_id as "topicId", coalesce(n.name, t.label) as name, t.size, t.keywords,
+      (
+        select count(*)::int from topic_sentences m
+        where m.quarter = t.quarter and m.firm_id = t.firm_id and m.reassigned_topic_id = t.topic_id
+      ) as reassigned,
       coalesce((
         select s.text from sentences s
         where s.quarter = t.quarter and s.sentence_id = t.representative_sentences[1]
@@ -137,17 +156,63 @@ export async function shownTopics(sql: Queries, quarter: string, firmId: string)
     order by t.topic_id`
 }
 
+/** `noise` is in no topic by the clustering; `reassigned` of it were given to one afterwards. */
+export type TopicCounts = { topics: number; sentences: number; noise: number; reassigned: number }
+
 /** Counts of a quarter's clustering, for the last line of a command. */
-export async function topicCounts(
-  sql: Queries,
-  quarter: string,
-  firmId: string | null,
-): Promise<{ topics: number; sentences: number; noise: number }> {
-  const [row] = await sql<{ topics: number; sentences: number; noise: number }[]>`
+export async function topicCounts(sql: Queries, quarter: string, firmId: string | null): Promise<TopicCounts> {
+  const [row] = await sql<TopicCounts[]>`
     select
       (select count(*)::int from topics where quarter = ${quarter} and (${firmId}::text is null or firm_id = ${firmId})) as topics,
       count(*)::int as sentences,
-      count(*) filter (where topic_id is null)::int as noise
+      count(*) filter (where topic_id is null)::int as noise,
+      count(reassigned_topic_id)::int as reassigned
     from topic_sentences where quarter = ${quarter} and (${firmId}::text is null or firm_id = ${firmId})`
   return row
+}
+
+/** How each firm of a quarter, or one of them, stands with `cluster-firm`, and the recipe it was done with, by firm. */
+export async function clusterings(
+  sql: Queries,
+  quarter: string,
+  firmId: string | null,
+): Promise<{ firmId: string; state: 'done' | 'stale' | 'pending' | 'failed'; recipe: string }[]> {
+  return await sql<{ firmId: string; state: 'done' | 'stale' | 'pending' | 'failed'; recipe: string }[]>`
+    select firm_id as "firmId", state, recipe from work
+    where stage = 'cluster-firm' and quarter = ${quarter} and (${firmId}::text is null or firm_id = ${firmId})
+    order by firm_id`
+}
+
+/** The sentences of a firm that were clustered, in the order they were said, with the topic that the clustering gave. */
+export async function clusteredSentences(
+  sql: Queries,
+  quarter: string,
+  firmId: string,
+): Promise<{ sentenceId: bigint; topicId: string | null }[]> {
+  return await sql<{ sentenceId: bigint; topicId: string | null }[]>`
+    select t.sentence_id as "sentenceId", t.topic_id as "topicId"
+    from topic_sentences t
+    join sentences s using (quarter, sentence_id)
+    join calls c using (call_id)
+    where t.quarter = ${quarter} and t.firm_id = ${firmId}
+    order by c.call_date nulls first, t.sentence_id`
+}
+
+/** Keywords of every topic of a quarter, or of one firm's, by firm. */
+export async function keywordsOfTopics(
+  sql: Queries,
+  quarter: string,
+  firmId: string | null,
+): Promise<Map<string, string[][]>> {
+  const rows = await sql<{ firmId: string; keywords: string[] }[]>`
+    select firm_id as "firmId", keywords from topics
+    where quarter = ${quarter} and (${firmId}::text is null or firm_id = ${firmId})
+    order by topic_id`
+  const keywordsOfFirm = new Map<string, string[][]>()
+  for (const row of rows) {
+    const known = keywordsOfFirm.get(row.firmId)
+    if (known === undefined) keywordsOfFirm.set(row.firmId, [row.keywords])
+    else known.push(row.keywords)
+  }
+  return keywordsOfFirm
 }

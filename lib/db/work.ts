@@ -17,6 +17,7 @@ export type Stage = (typeof STAGES)[number]
 
 /** Stands for all firms of a quarter, where a step does the whole quarter at once. */
 export const ALL_FIRMS = '*'
+const WHOLE_QUARTER = [{ firmId: ALL_FIRMS, units: 0 }]
 
 /** Steps whose unit is the firm-quarter; the others do the whole quarter. */
 const FIRM_STAGES: readonly Stage[] = ['embed', 'cluster-firm', 'name-topics']
@@ -35,9 +36,9 @@ export type Target = { quarter: string; firmId?: string | undefined }
 
 /** Says that a firm of a quarter has new sentences: everything after `ingest` is to be done (again). */
 export async function firmChanged(tx: Queries, quarter: string, firmId: string, units: number): Promise<void> {
-  for (const stage of FIRM_STAGES) await makeStale(tx, stage, quarter, firmId, units)
+  for (const stage of FIRM_STAGES) await makeStale(tx, stage, quarter, [{ firmId, units }])
   await tx`update work set units = ${units} where quarter = ${quarter} and firm_id = ${firmId}`
-  for (const stage of QUARTER_STAGES) await makeStale(tx, stage, quarter, ALL_FIRMS, 0)
+  for (const stage of QUARTER_STAGES) await makeStale(tx, stage, quarter, WHOLE_QUARTER)
 }
 
 /**
@@ -51,24 +52,29 @@ export async function talkChanged(tx: Queries, quarter: string, firmId?: string)
         attempt = attempt + 1, lease_by = null, lease_until = null
     where quarter = ${quarter} and stage in ('cluster-firm', 'name-topics')
       and (${firmId ?? null}::text is null or firm_id = ${firmId ?? null})`
-  await makeStale(tx, 'aggregate', quarter, ALL_FIRMS, 0)
+  await makeStale(tx, 'aggregate', quarter, WHOLE_QUARTER)
 }
 
 /** Says that the quarter has no vector index any more. */
 export async function indexDropped(tx: Queries, quarter: string): Promise<void> {
-  await makeStale(tx, 'index', quarter, ALL_FIRMS, 0)
+  await makeStale(tx, 'index', quarter, WHOLE_QUARTER)
 }
 
 /** Says that the quarter's sentences changed, so that marking talk has to look at the whole quarter again. */
 export async function quarterChanged(tx: Queries, quarter: string): Promise<void> {
-  await makeStale(tx, 'ingest', quarter, ALL_FIRMS, 0)
+  await makeStale(tx, 'ingest', quarter, WHOLE_QUARTER)
 }
 
 // A new row is pending; one that was done is stale; a lease on it is void, since its input has changed.
-async function makeStale(tx: Queries, stage: Stage, quarter: string, firmId: string, units: number): Promise<void> {
+async function makeStale(
+  tx: Queries,
+  stage: Stage,
+  quarter: string,
+  firms: readonly { firmId: string; units: number }[],
+): Promise<void> {
   await tx`
     insert into work (stage, quarter, firm_id, units)
-    values (${stage}, ${quarter}, ${firmId}, ${units})
+    select ${stage}, ${quarter}, * from unnest(${firms.map(one => one.firmId)}::text[], ${firms.map(one => one.units)}::int[])
     on conflict (stage, quarter, firm_id) do update
     set state = case work.state when 'done' then 'stale' when 'failed' then 'pending' else work.state end,
         attempt = work.attempt + 1, lease_by = null, lease_until = null, error = null`
@@ -109,16 +115,23 @@ async function freeDeadLeases(sql: Database): Promise<void> {
   if (dead.length > 0) await sql`update work set lease_by = null, lease_until = null where lease_by = any(${dead})`
 }
 
+/** How much is claimed at once: so many firm-quarters at most, and none more once they hold so many units. */
+export type Portion = { firms: number; units: number }
+const ONE_FIRM: Portion = { firms: 1, units: 1 }
+
 /** Takes the largest firm-quarter that is free and whose step before is done; undefined when there is none. */
 export async function claimWork(sql: Database, stage: Stage, target: Target): Promise<Claim | undefined> {
+  const [claim] = await claimPortion(sql, stage, target, ONE_FIRM)
+  return claim
+}
+
+/** The same for a portion of them, largest first; empty when there is none. */
+export async function claimPortion(sql: Database, stage: Stage, target: Target, portion: Portion): Promise<Claim[]> {
   const before = FIRM_STAGES[FIRM_STAGES.indexOf(stage) - 1] ?? null
-  const [claim] = await sql<Claim[]>`
-    update work
-    set lease_by = ${workerName},
-        lease_until = now() + make_interval(secs => ${stage === 'index' ? INDEX_LEASE_SECONDS : LEASE_SECONDS}),
-        attempt = attempt + 1
-    where (stage, quarter, firm_id) = (
-      select stage, quarter, firm_id
+  // A common table expression that locks is run once; a subquery may be run again for each row, and lock more.
+  const claims = await sql<Claim[]>`
+    with free as (
+      select stage, quarter, firm_id, units
       from work candidate
       where stage = ${stage}
         and quarter = ${target.quarter}
@@ -130,15 +143,21 @@ export async function claimWork(sql: Database, stage: Stage, target: Target): Pr
           where earlier.stage = ${before} and earlier.quarter = candidate.quarter
             and earlier.firm_id = candidate.firm_id and earlier.state = 'done'))
       order by units desc, firm_id
-      limit 1
+      limit ${portion.firms}
       for update skip locked
+    ), counted as (
+      select *, sum(units) over (order by units desc, firm_id) - units as units_before from free
     )
-    returning stage, quarter, firm_id as "firmId", attempt, units`
-  return claim
+    update work
+    set lease_by = ${workerName},
+        lease_until = now() + make_interval(secs => ${stage === 'index' ? INDEX_LEASE_SECONDS : LEASE_SECONDS}),
+        attempt = attempt + 1
+    from counted
+    where (work.stage, work.quarter, work.firm_id) = (counted.stage, counted.quarter, counted.firm_id)
+      and counted.units_before < ${portion.units}
+    returning work.stage, work.quarter, work.firm_id as "firmId", work.attempt, work.units`
+  return claims.sort((a, b) => b.units - a.units || (a.firmId < b.firmId ? -1 : 1))
 }
-
-/** Thrown inside a finishing transaction when another process has taken the work over: roll back, go on. */
-class TakenOver extends Error {}
 
 /**
  * Finishes a claim: in one transaction checks the fence, lets `write` delete and write the rows, and makes the later
@@ -150,25 +169,40 @@ export async function finishWork(
   recipe: string,
   write: (tx: Queries) => Promise<void>,
 ): Promise<boolean> {
-  try {
-    await transaction(sql, async tx => {
-      const { count } = await tx`
-        update work
-        set state = 'done', recipe = ${recipe}, lease_by = null, lease_until = null, error = null
-        where stage = ${claim.stage} and quarter = ${claim.quarter} and firm_id = ${claim.firmId}
-          and attempt = ${claim.attempt} and state in ('pending', 'stale')`
-      if (count === 0) throw new TakenOver()
-      await write(tx)
-      const laterFirmStages = FIRM_STAGES.slice(FIRM_STAGES.indexOf(claim.stage) + 1)
-      if (claim.firmId !== ALL_FIRMS)
-        for (const stage of laterFirmStages) await makeStale(tx, stage, claim.quarter, claim.firmId, claim.units)
-      for (const stage of quarterStagesAfter(claim.stage)) await makeStale(tx, stage, claim.quarter, ALL_FIRMS, 0)
-    })
-    return true
-  } catch (error) {
-    if (error instanceof TakenOver) return false
-    throw error
-  }
+  const kept = await finishTogether(sql, [claim], recipe, tx => write(tx))
+  return kept.length > 0
+}
+
+/**
+ * The same for several claims of one step and quarter in one transaction: the fence is checked for each, and `write`
+ * gets those that have not been taken over. Returns them.
+ */
+export async function finishTogether<Done extends Claim>(
+  sql: Database,
+  claims: readonly Done[],
+  recipe: string,
+  write: (tx: Queries, kept: readonly Done[]) => Promise<void>,
+): Promise<Done[]> {
+  const [first] = claims
+  if (first === undefined) return []
+  const { stage, quarter } = first
+  return await transaction(sql, async tx => {
+    const fenced = await tx<{ firmId: string }[]>`
+      update work
+      set state = 'done', recipe = ${recipe}, lease_by = null, lease_until = null, error = null
+      from unnest(${claims.map(one => one.firmId)}::text[], ${claims.map(one => one.attempt)}::int[]) as claim (firm_id, attempt)
+      where stage = ${stage} and quarter = ${quarter} and work.firm_id = claim.firm_id
+        and work.attempt = claim.attempt and state in ('pending', 'stale')
+      returning work.firm_id as "firmId"`
+    const ours = new Set(fenced.map(row => row.firmId))
+    const kept = claims.filter(claim => ours.has(claim.firmId))
+    if (kept.length === 0) return kept
+    await write(tx, kept)
+    const laterFirmStages = FIRM_STAGES.slice(FIRM_STAGES.indexOf(stage) + 1)
+    if (first.firmId !== ALL_FIRMS) for (const later of laterFirmStages) await makeStale(tx, later, quarter, kept)
+    for (const later of quarterStagesAfter(stage)) await makeStale(tx, later, quarter, WHOLE_QUARTER)
+    return kept
+  })
 }
 
 // The vector index covers embeddings only: new names or themes leave it as it is.
@@ -281,12 +315,18 @@ export function keepLeases(sql: Database, stage: Stage): { release(): Promise<vo
  * Undefined when nothing is left.
  */
 export async function nextClaim(sql: Database, stage: Stage, target: Target): Promise<Claim | undefined> {
+  const [claim] = await nextPortion(sql, stage, target, ONE_FIRM)
+  return claim
+}
+
+/** The same for a portion; empty when nothing is left. */
+export async function nextPortion(sql: Database, stage: Stage, target: Target, portion: Portion): Promise<Claim[]> {
   let said = false
   for (;;) {
-    const claim = await claimWork(sql, stage, target)
-    if (claim !== undefined) return claim
+    const claims = await claimPortion(sql, stage, target, portion)
+    if (claims.length > 0) return claims
     const held = await heldByOthers(sql, stage, target)
-    if (held.firms === 0) return undefined
+    if (held.firms === 0) return []
     if (!said) say(`${stage}: waiting for ${held.workers.join(', ')}`)
     said = true
     await sleep(500) // often enough that nobody notices, rare enough to cost nothing

@@ -9,12 +9,14 @@ export const NOISE = -1
 
 /**
  * Binary merges over n points: merge m makes node n + m of nodes left[m] and right[m], `size` points at distance
- * `weight`. Merges of the same level happened at once: their order means nothing.
+ * `weight`, the first of them in the table `first`. Merges of the same level happened at once: their order means
+ * nothing.
  */
 export type Linkage = {
   left: Int32Array
   right: Int32Array
   size: Int32Array
+  first: Int32Array
   weight: Float64Array
   level: Int32Array
 }
@@ -53,31 +55,25 @@ export type Clustering = {
 
 /** Merges along the edges from short to long. Edges equal in weight and length share a level. */
 export function singleLinkage(tree: SpanningTree, n: number): Linkage {
-  const merges = Math.max(0, n - 1)
-  const { weight, length } = tree
-  const order = Int32Array.from({ length: merges }, (_, e) => e).sort(
-    (e, f) => weight[e] - weight[f] || length[e] - length[f] || e - f,
-  )
-  const level = new Int32Array(merges)
-  for (let m = 1; m < merges; m++) {
-    const e = order[m - 1]
-    const f = order[m]
-    const same = weight[e] === weight[f] && length[e] === length[f]
-    level[m] = level[m - 1] + (same ? 0 : 1)
-  }
-  return linkageInOrder(tree, n, order, level)
+  return linkageInOrder(tree, n, Int32Array.from(tree.level.keys()), tree.level)
 }
 
 /**
  * Merges along the edges in the given order (n - 1 edge numbers, weights not falling), with the given level of each
  * merge.
  */
-export function linkageInOrder(tree: SpanningTree, n: number, order: Int32Array, level: Int32Array): Linkage {
+export function linkageInOrder(
+  tree: Pick<SpanningTree, 'from' | 'to' | 'weight'>,
+  n: number,
+  order: Int32Array,
+  level: Int32Array,
+): Linkage {
   const merges = order.length
   const linkage = {
     left: new Int32Array(merges),
     right: new Int32Array(merges),
     size: new Int32Array(merges),
+    first: new Int32Array(merges),
     weight: new Float64Array(merges),
     level,
   }
@@ -99,6 +95,7 @@ export function linkageInOrder(tree: SpanningTree, n: number, order: Int32Array,
     linkage.left[m] = left
     linkage.right[m] = right
     linkage.size[m] = sizeOf(linkage, n, left) + sizeOf(linkage, n, right)
+    linkage.first[m] = Math.min(firstOf(linkage, n, left), firstOf(linkage, n, right))
     linkage.weight[m] = tree.weight[e]
     above[left] = n + m
     above[right] = n + m
@@ -108,6 +105,10 @@ export function linkageInOrder(tree: SpanningTree, n: number, order: Int32Array,
 
 function sizeOf(linkage: Linkage, n: number, node: number): number {
   return node < n ? 1 : linkage.size[node - n]
+}
+
+function firstOf(linkage: Linkage, n: number, node: number): number {
+  return node < n ? node : linkage.first[node - n]
 }
 
 /**
@@ -134,6 +135,9 @@ export function condense(linkage: Linkage, n: number, minClusterSize: number): C
       if (sizeOf(linkage, n, piece) >= minClusterSize) large.push(piece)
       else dropPoints(linkage, n, piece, cluster, lambda, condensed)
     }
+    // In the order of their first points: clusters are numbered, and sums are added up, in an order that has nothing to
+    // do with how the spanning tree was found. So two ways to it give the same answer to the last bit.
+    large.sort((p, q) => firstOf(linkage, n, p) - firstOf(linkage, n, q))
     for (const piece of large) {
       let heir = cluster
       if (large.length > 1) {
@@ -292,15 +296,13 @@ function widenToEpsilon(parent: number[], birth: number[], chosen: Uint8Array, s
   // The root stands for itself: above it there is nothing to widen to.
   if (chosen[0]) return
   const wider = new Uint8Array(chosen.length)
+  // What each cluster gives way to. Parents come before children, so one pass does it: climbing from every cluster by
+  // itself would be quadratic where splits form a long chain.
+  const widened = new Int32Array(chosen.length)
   for (let c = 1; c < chosen.length; c++) {
-    if (!chosen[c]) continue
-    let cluster = c
-    while (cluster !== 0 && 1 / birth[cluster] < epsilon) {
-      const next = parent[cluster]
-      if (next === 0 && !allowSingleCluster) break
-      cluster = next
-    }
-    wider[cluster] = 1
+    const mayWiden = 1 / birth[c] < epsilon && (parent[c] !== 0 || allowSingleCluster)
+    widened[c] = mayWiden ? widened[parent[c]] : c
+    if (chosen[c]) wider[widened[c]] = 1
   }
   chosen.set(wider)
 }

@@ -15,7 +15,7 @@ export const clusterWithLibraries: ClusterEngine = (vectors, n, d, recipe, seed)
       nNeighbors: Math.min(recipe.nNeighbors, count - 1),
       nComponents: recipe.nComponents,
       minDist: recipe.minDist,
-      nEpochs: recipe.epochs,
+      // Its epochs are its own, 500 as a rule: the recipe counts those of our layout, which does more in each.
       distanceFn: cosineOfUnitRows,
       random: createRandom(seed).next,
     })

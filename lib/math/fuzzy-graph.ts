@@ -20,9 +20,10 @@ export function fuzzyGraph(neighbors: Neighbors, n: number): FuzzyGraph {
   for (let p = 0; p < n * k; p++) total += distances[p]
   for (let i = 0; i < n; i++) fillStrengths(distances, directed, i * k, k, target, total / (n * (k + 1)))
 
-  const from: number[] = []
-  const to: number[] = []
-  const strength: number[] = []
+  const from = new Int32Array(n * k)
+  const to = new Int32Array(n * k)
+  const strength = new Float64Array(n * k)
+  let edges = 0
   for (let i = 0; i < n; i++) {
     for (let r = i * k; r < (i + 1) * k; r++) {
       const j = indices[r]
@@ -36,14 +37,14 @@ export function fuzzyGraph(neighbors: Neighbors, n: number): FuzzyGraph {
       }
       if (Number.isNaN(back)) continue
       const forth = directed[r]
-      from.push(Math.min(i, j))
-      to.push(Math.max(i, j))
-      strength.push(forth + back - forth * back)
+      from[edges] = Math.min(i, j)
+      to[edges] = Math.max(i, j)
+      strength[edges] = forth + back - forth * back
+      edges++
     }
   }
-  return { from: Int32Array.from(from), to: Int32Array.from(to), strength: Float64Array.from(strength) }
+  return { from: from.slice(0, edges), to: to.slice(0, edges), strength: strength.slice(0, edges) }
 }
-
 /**
  * The k directed strengths of one row, whose neighbours start at `start`. `mean` is the mean distance over all rows.
  */
@@ -62,20 +63,26 @@ function fillStrengths(
     own += distance / (k + 1)
     if (nearest === 0) nearest = distance
   }
-  let scale = 1
+  // Newton's steps, each kept between the bounds known so far; halving, as umap-learn does, takes five times as many.
+  let scale = own
   let low = 0
   let high = Infinity
-  // 64 halvings exhaust a double; 1e-5 is umap-learn's tolerance.
   for (let round = 0; round < 64; round++) {
     let sum = 0
+    let slope = 0
     for (let r = start; r < start + k; r++) {
       const beyond = distances[r] - nearest
-      sum += beyond > 0 ? exponential(-beyond / scale) : 1
+      const strength = beyond > 0 ? exponential(-beyond / scale) : 1
+      sum += strength
+      if (beyond > 0) slope += (strength * beyond) / (scale * scale)
     }
+    // umap-learn's tolerance.
     if (Math.abs(sum - target) < 1e-5) break
     if (sum > target) high = scale
     else low = scale
-    scale = high === Infinity ? scale * 2 : (low + high) / 2
+    const step = scale + (target - sum) / slope
+    if (step > low && step < high) scale = step
+    else scale = high === Infinity ? scale * 2 : (low + high) / 2
   }
   // umap-learn's floor: a neighbourhood without spread must not make all else infinitely far.
   scale = Math.max(scale, 1e-3 * (nearest > 0 ? own : mean))

@@ -4,6 +4,7 @@
 import type { CondensedTree } from './cluster-tree.ts'
 import { cosineFromDot, dot, type Metric, squaredDistance } from './distance.ts'
 import type { FuzzyGraph } from './fuzzy-graph.ts'
+import { FIRST_RATE, type LayoutSettings, LONGEST_STEP, MOMENTUM, PUSHERS, shuffled } from './layout.ts'
 import { normalizeRows, type Table } from './matrix.ts'
 import type { Neighbors } from './neighbors.ts'
 
@@ -41,19 +42,37 @@ export function nearestNeighborsStraight(data: Table, n: number, d: number, k: n
   }
 }
 
-/** An edge of the full graph under mutual reachability: weight decides, then length. */
+/**
+ * An edge of the full graph under mutual reachability: weight decides, then length. Both squared, because two squares
+ * can differ where their roots are rounded to the same number.
+ */
 type Edge = { weight: number; length: number }
 
 function compareEdges(a: Edge, b: Edge): number {
   return a.weight - b.weight || a.length - b.length
 }
 
-/** Mutual reachability of every pair, n lists of n. */
+/** Mutual reachability of every pair, squared, n lists of n. */
 export function mutualReachability(points: Table, n: number, d: number, minSamples: number): Edge[][] {
-  const distances = distanceMatrix(points, n, d, 'euclidean')
+  const distances = distanceMatrix(points, n, d, 'squared')
   // The row's own 0 comes first in the sorted list.
   const core = distances.map(row => [...row].sort((a, b) => a - b)[Math.min(minSamples, n - 1)])
   return distances.map((row, i) => row.map((length, j) => ({ weight: Math.max(core[i], core[j], length), length })))
+}
+
+/**
+ * Twin of spanning-tree.ts by a third method, Kruskal's (1956): all pairs from short to long; a pair that still hangs
+ * apart is joined. edges: as mutualReachability gives them. Those it joins by, from short to long.
+ */
+export function spanningEdgesStraight(edges: Edge[][]): Edge[] {
+  const pairs = edges.flatMap((row, i) => row.slice(0, i).map((edge, j) => ({ ...edge, i, j }))).sort(compareEdges)
+  const groupOf = edges.map((_, i) => i)
+  return pairs.filter(({ i, j }) => {
+    const [kept, gone] = [groupOf[i], groupOf[j]]
+    if (kept === gone) return false
+    for (const [point, group] of groupOf.entries()) if (group === gone) groupOf[point] = kept
+    return true
+  })
 }
 
 /**
@@ -77,7 +96,7 @@ export function condenseStraight(
   }
   function descend(members: number[], cluster: number): void {
     const { limit, pieces } = firstBreak(members, edges)
-    const lambda = limit.weight > 0 ? 1 / limit.weight : Infinity
+    const lambda = limit.weight > 0 ? 1 / Math.sqrt(limit.weight) : Infinity
     const large = pieces.filter(piece => piece.length >= minClusterSize)
     for (const point of pieces.filter(piece => piece.length < minClusterSize).flat()) {
       tree.clusterOfPoint[point] = cluster
@@ -174,4 +193,67 @@ function scaleFor(beyond: number[], target: number): number {
     else low = middle
   }
   return Math.exp((low + high) / 2)
+}
+
+/**
+ * Twin of layout.ts and its kernels: the forces by their formulas, point by point, in doubles. Chance is spent alike,
+ * so that both take the same points for pushers.
+ */
+export function layOutStraight(
+  graph: FuzzyGraph,
+  start: ArrayLike<number>,
+  n: number,
+  c: number,
+  { epochs, negativeSampleRate, forces, random }: LayoutSettings,
+): number[][] {
+  const { a, b } = forces.curve
+  const places = Array.from({ length: n }, (_, i) => Array.from({ length: c }, (_, t) => start[i * c + t]))
+  const velocity = places.map(() => new Array<number>(c).fill(0))
+  const order = shuffled(n, random)
+  const pushers = Math.min(n, PUSHERS)
+  const strongest = graph.strength.reduce((most, value) => Math.max(most, value), 0)
+  const edges = Array.from(graph.strength, (value, e) => ({
+    ends: [graph.from[e], graph.to[e]],
+    share: value / strongest,
+  }))
+  const draws = places.map((_, i) => {
+    return edges.filter(edge => edge.ends.includes(i)).reduce((sum, edge) => sum + edge.share, 0)
+  })
+  for (let epoch = 0; epoch < epochs; epoch++) {
+    const rate = FIRST_RATE * (1 - epoch / epochs) * (1 - MOMENTUM)
+    const force = places.map(() => new Array<number>(c).fill(0))
+    const stiffness = new Array<number>(n).fill(0)
+    for (let i = 0; i < n; i++) {
+      for (let q = 0; q < pushers; q++) {
+        const other = places[order[(epoch * pushers + q) % n]]
+        const squared = squaredLength(places[i], other)
+        const push = (2 * b) / ((0.001 + squared) * (1 + a * squared ** b))
+        addTimes(force[i], places[i], other, (push * negativeSampleRate * draws[i]) / pushers)
+      }
+    }
+    for (const { ends, share } of edges) {
+      const [i, j] = ends.map(end => places[end])
+      const squared = Math.max(squaredLength(i, j), 2 ** -30)
+      const pull = (2 * share * -2 * a * b * squared ** (b - 1)) / (1 + a * squared ** b)
+      addTimes(force[ends[0]], i, j, pull)
+      addTimes(force[ends[1]], j, i, pull)
+      for (const end of ends) stiffness[end] -= pull
+    }
+    for (let i = 0; i < n; i++) {
+      for (let t = 0; t < c; t++) {
+        const speed = MOMENTUM * velocity[i][t] + (rate * force[i][t]) / (stiffness[i] + 1e-9)
+        velocity[i][t] = Math.max(-LONGEST_STEP, Math.min(LONGEST_STEP, speed))
+        places[i][t] += velocity[i][t]
+      }
+    }
+  }
+  return places
+}
+
+function squaredLength(left: number[], right: number[]): number {
+  return left.reduce((sum, x, t) => sum + (x - right[t]) ** 2, 0)
+}
+
+function addTimes(sum: number[], left: number[], right: number[], factor: number): void {
+  for (let t = 0; t < sum.length; t++) sum[t] += factor * (left[t] - right[t])
 }

@@ -5,8 +5,9 @@
 import { dot } from './distance.ts'
 import { hdbscan, NOISE } from './hdbscan.ts'
 import { centroid, normalizeRows } from './matrix.ts'
+import type { Neighbors } from './neighbors.ts'
 import { seedFrom } from './random.ts'
-import { umap } from './umap.ts'
+import { umap, umapFromNeighbors } from './umap.ts'
 
 export type ThemeRecipe = {
   /** Fewest topics of a theme where there are many topics; `scaledRecipe` lowers it for few. */
@@ -59,7 +60,16 @@ export function scaledRecipe(recipe: ThemeRecipe, n: number): ThemeRecipe {
   }
 }
 
-export type ThemeJob = { vectors: Float32Array; n: number; d: number; recipe: ThemeRecipe; seed: number }
+export type ThemeJob = {
+  /** n × d, unit length. */
+  vectors: Float32Array
+  n: number
+  d: number
+  recipe: ThemeRecipe
+  seed: number
+  /** The answer to `firstNeighborhoods` where it is known already; otherwise it is found here. */
+  neighbors?: Neighbors | undefined
+}
 
 export type Themes = {
   /** Theme of each topic, from 0, or NOISE. */
@@ -71,10 +81,21 @@ export type Themes = {
 }
 
 /**
- * vectors: n × d, unit length. Under twice the fewest topics of a theme there is nothing to tell apart: no themes.
- * Rows of zeros (no known word) belong to none.
+ * The question that the first clustering begins with: the nearest k of each row of a table. It takes most of the time
+ * where topics are many, and an accelerator can answer it sooner. Rows of zeros are not asked for, so the rows of the
+ * table are others than those of `vectors`.
  */
-export function clusterThemes({ vectors, n, d, recipe, seed }: ThemeJob): Themes {
+export function firstNeighborhoods({ vectors, n, d, recipe }: ThemeJob) {
+  const rows = rowsThatSaySomething(vectors, n, d)
+  const k = scaledRecipe(recipe, rows.length).nNeighbors - 1 // UMAP counts the row itself
+  return { data: tableOf(vectors, d, rows), n: rows.length, d, k, metric: 'cosine' as const }
+}
+
+/**
+ * Under twice the fewest topics of a theme there is nothing to tell apart: no themes. Rows of zeros (no known word)
+ * belong to none.
+ */
+export function clusterThemes({ vectors, n, d, recipe, seed, neighbors }: ThemeJob): Themes {
   const rows = rowsThatSaySomething(vectors, n, d)
   const scaled = scaledRecipe(recipe, rows.length)
   const found: Themes = {
@@ -85,7 +106,7 @@ export function clusterThemes({ vectors, n, d, recipe, seed }: ThemeJob): Themes
   }
   if (rows.length < 2 * scaled.minClusterSize) return found
   const most = Math.max(scaled.minClusterSize, Math.floor(recipe.largestShare * n))
-  for (const theme of split(vectors, d, rows, scaled, most, 'eom', seed)) {
+  for (const theme of split(vectors, d, rows, scaled, most, 'eom', seed, neighbors)) {
     for (const { row, probability } of theme) {
       found.labels[row] = found.count
       found.probabilities[row] = probability
@@ -110,9 +131,10 @@ function split(
   most: number,
   method: 'eom' | 'leaf',
   seed: number,
+  neighbors?: Neighbors,
 ): Member[][] {
   const themes: Member[][] = []
-  for (const theme of cluster(vectors, d, rows, recipe, method, seed)) {
+  for (const theme of cluster(vectors, d, rows, recipe, method, seed, neighbors)) {
     if (theme.length <= most) {
       themes.push(theme)
       continue
@@ -138,12 +160,14 @@ function cluster(
   recipe: ThemeRecipe,
   method: 'eom' | 'leaf',
   seed: number,
+  neighbors: Neighbors | undefined,
 ): Member[][] {
   const n = rows.length
-  const own = new Float32Array(n * d)
-  for (const [i, row] of rows.entries()) own.set(vectors.subarray(row * d, (row + 1) * d), i * d)
   const { nNeighbors, nComponents, minDist, epochs, minClusterSize, minSamples } = recipe
-  const layout = umap(own, n, d, { nNeighbors, nComponents, minDist, spread: 1, metric: 'cosine', epochs, seed })
+  const options = { nComponents, minDist, spread: 1, epochs, seed }
+  const layout = neighbors
+    ? umapFromNeighbors(neighbors, n, options)
+    : umap(tableOf(vectors, d, rows), n, d, { ...options, nNeighbors, metric: 'cosine' })
   const { labels, probabilities } = hdbscan(layout, n, nComponents, {
     minClusterSize,
     minSamples,
@@ -184,6 +208,12 @@ function giveToNearest(vectors: Float32Array, d: number, rows: readonly number[]
     found.probabilities[row] = nearestCosine
     found.givenToNearest[row] = 1
   }
+}
+
+function tableOf(vectors: Float32Array, d: number, rows: readonly number[]): Float32Array {
+  const table = new Float32Array(rows.length * d)
+  for (const [i, row] of rows.entries()) table.set(vectors.subarray(row * d, (row + 1) * d), i * d)
+  return table
 }
 
 function rowsThatSaySomething(vectors: Float32Array, n: number, d: number): number[] {

@@ -1,6 +1,6 @@
 // UMAP: a layout of n rows in a few dimensions that keeps who is near whom, where HDBSCAN then sees groups.
 // McInnes, Healy, Melville 2018. The same seed gives the same bits on any machine: only + - * / and square roots, in a
-// fixed order (elementary.ts says why). Left to others: approximate neighbours, more cores, SIMD.
+// fixed order (elementary.ts says why). Left to others: approximate neighbours, more cores.
 
 import type { Metric } from './distance.ts'
 import { fuzzyGraph } from './fuzzy-graph.ts'
@@ -16,11 +16,14 @@ export type LayoutOptions = {
   minDist: number
   /** The scale of the layout, against which minDist counts: 1 unless given. */
   spread?: number
-  /**
-   * How often the strongest edges are pulled. m, 72 real firms: two seeds agree to ARI .53 after 200, .58 after 500,
-   * .61 after 1,000.
-   */
+  /** Steps of the layout. m, 86 real firms: two seeds agree to ARI .88 after 40, .93 after 100, .97 after 200. */
   epochs: number
+  /**
+   * How strongly points push one another, in umap-learn's unit, random pushes for each pull: 2 unless given, where its
+   * own is 5. Here no push is lost to chance. m (digits): with 2 k-NN accuracy is umap-learn's, with 5 it is .002
+   * below and trustworthiness .001 above. More makes groups fuller and leaves less noise.
+   */
+  negativeSampleRate?: number
   seed: number
 }
 
@@ -43,12 +46,19 @@ export function umap(data: Table, n: number, d: number, options: UmapOptions): F
 
 /** The same from neighbours that are known already, such as those that an accelerator found. */
 export function umapFromNeighbors(neighbors: Neighbors, n: number, options: LayoutOptions): Float32Array {
-  const { nComponents, minDist, spread = 1, epochs, seed } = options
+  const { nComponents, minDist, spread = 1, epochs, negativeSampleRate = 2, seed } = options
   requireWhole('nComponents', nComponents, 1)
   requireWhole('epochs', epochs, 0)
+  if (!(negativeSampleRate >= 0)) {
+    throw new RangeError(`negativeSampleRate must be 0 or more, found ${negativeSampleRate}`)
+  }
   const random = createRandom(seed)
   const graph = fuzzyGraph(neighbors, n)
-  const positions = startPositions(graph, n, nComponents, random)
-  layOut(graph, positions, n, nComponents, epochs, forcesFor(minDist, spread), random)
-  return Float32Array.from(positions)
+  const start = startPositions(graph, n, nComponents, random)
+  return layOut(graph, start, n, nComponents, {
+    epochs,
+    negativeSampleRate,
+    forces: forcesFor(minDist, spread),
+    random,
+  })
 }

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import type { Settings } from '../settings.ts'
-import { BadAnswer, type Chat, openChat, type Question } from './chat.ts'
+import type { Chat, Question } from './chat.ts'
 
 export type KeptAnswer = { answer: string; model: string; promptTokens: number; completionTokens: number }
 export type AnswerStore = {
@@ -14,10 +14,14 @@ export type AnswerStore = {
 /** What a command needs to ask: `model` is the one asked for, the one that answers may say a longer name. */
 export type Asker = { chat: Chat; model: string; concurrency: number }
 
+// The client takes .3 s to load, half the start of any command; few commands ask, and none without a key.
+const loadChat = () => import('./chat.ts')
+
 /** The language model of the settings; undefined without a key. */
-export function openAsker(settings: Settings): Asker | undefined {
+export async function openAsker(settings: Settings): Promise<Asker | undefined> {
   const { chatKey, chatUrl, chatModel: model, chatConcurrency: concurrency, chatRequestsPerSecond } = settings
   if (chatKey === undefined) return undefined
+  const { openChat } = await loadChat()
   const chat = openChat({ url: chatUrl, key: chatKey, model, concurrency, requestsPerSecond: chatRequestsPerSecond })
   return { chat, model, concurrency }
 }
@@ -45,6 +49,7 @@ export async function askOnce({ chat, model }: Asker, question: Question, store:
     await store.keep(hash, { answer: raw, model: answering, promptTokens, completionTokens })
     return { answer, model: answering, hash, asked: true, promptTokens, completionTokens }
   } catch (error) {
+    const { BadAnswer } = await loadChat()
     if (error instanceof BadAnswer) return { unusable: error.message }
     throw error
   }

@@ -1,6 +1,6 @@
-// One ONNX graph that turns token ids into one vector a text: the only file that knows onnxruntime.
+// The only file that knows onnxruntime: a model that turns token ids into one vector a text, or a graph of our own.
 // run() of onnxruntime-node blocks the thread it is called on (measured: 5 batches, 2.6 s, a 1 ms timer fired 4 times),
-// so this file is loaded by onnx-worker.ts in a thread of its own, never by the main thread.
+// so this file is loaded by onnx-worker.ts and nearest-worker.ts in threads of their own, never by the main thread.
 
 import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { messageOf, UserError } from '../errors.ts'
@@ -17,8 +17,31 @@ export type SessionOptions = { modelFile: string; pooling: Pooling; threads: num
 
 const KNOWN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids']
 
+/** A table as onnxruntime takes and gives it: its numbers, row after row, and the lengths of its sides. */
+export type Values = { data: Float32Array | Int32Array | BigInt64Array; shape: readonly number[] }
+
+export type Graph = {
+  run(inputs: Readonly<Record<string, Values>>): Promise<Record<string, Values>>
+  close(): Promise<void>
+}
+
+/** Opens a graph that onnx-graph.ts wrote; its sums are float32, in an order of the library's choice. */
+export async function openGraph(bytes: Uint8Array, threads: number): Promise<Graph> {
+  const session = await createSession(bytes, threads)
+  return {
+    async run(inputs) {
+      const feeds = Object.entries(inputs).map(([name, { data, shape }]) => [name, new Tensor(data, shape)] as const)
+      const results = await session.run(Object.fromEntries(feeds))
+      const values = Object.entries(results).map(
+        ([name, { data, dims }]) => [name, { data: data as Values['data'], shape: dims }] as const,
+      )
+      return Object.fromEntries(values)
+    },
+    close: () => session.release(),
+  }
+}
+
 export async function openSession({ modelFile, pooling, threads }: SessionOptions): Promise<Session> {
-  env.logLevel = 'fatal' // what goes wrong is thrown as well, and stderr belongs to lib/log.ts
   const session = await load(modelFile, threads)
   checkInputs(session, modelFile)
   const output = chooseOutput(session, modelFile)
@@ -42,16 +65,23 @@ export async function openSession({ modelFile, pooling, threads }: SessionOption
   return { dimension: trial.length, run }
 }
 
+function createSession(model: string | Uint8Array, threads: number): Promise<InferenceSession> {
+  env.logLevel = 'fatal' // what goes wrong is thrown as well, and stderr belongs to lib/log.ts
+  const options = {
+    // Said explicitly: left alone, onnxruntime counts the host's cores, and more threads than cores halve the speed.
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    // Waiting threads sleep instead of spinning: the tokenizer, the clustering and the database want the same cores. Firm by
+    // firm it takes 1.5 instead of 2.5 seconds of CPU a quarter of 43,211 sentences, and no more time.
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
+  }
+  // Two calls, because the library's types know no argument that is either.
+  return typeof model === 'string' ? InferenceSession.create(model, options) : InferenceSession.create(model, options)
+}
+
 async function load(modelFile: string, threads: number): Promise<InferenceSession> {
   try {
-    return await InferenceSession.create(modelFile, {
-      // Said explicitly: left alone, onnxruntime counts the host's cores, and more threads than cores halve the speed.
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1,
-      // Waiting threads sleep instead of spinning: the tokenizer, the clustering and the database want the same cores. Firm by
-      // firm it takes 1.5 instead of 2.5 seconds of CPU a quarter of 43,211 sentences, and no more time.
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
-    })
+    return await createSession(modelFile, threads)
   } catch (error) {
     throw new UserError(
       `onnxruntime cannot load ${modelFile}: ${messageOf(error)}`,

@@ -2,18 +2,43 @@
 // Plain data in, plain data out, no chance of its own: it runs in a worker thread, and the same firm gives the same
 // topics in any thread, in any order. How points become clusters is lib/math.
 
-import { type ClusterRecipe, clusterExactly, NOISE } from '../math/engine.ts'
+import { type ClusterRecipe, clusterExactly, FIRM_RECIPE, NOISE } from '../math/engine.ts'
 import { clusterWithLibraries } from '../math/engine-libraries.ts'
 import { centroid, normalizeRows } from '../math/matrix.ts'
+import { seedFrom } from '../math/random.ts'
+import { type NearEnough, reassignNoise } from '../math/reassign.ts'
 import { topicKeywords } from './keywords.ts'
 import { representativeSentences } from './representatives.ts'
 
 export type EngineName = 'exact' | 'libraries'
 
+/** What decides the outcome, and so is kept with it: another recipe makes the firms stale. */
+export type FirmClusterRecipe = ClusterRecipe & {
+  engine: EngineName
+  withTalk: boolean
+  seed: number
+  reassignNoise: NearEnough | 'no'
+  method: number
+}
+
+/** Raised whenever a change of the code changes topics or keywords: what older code made then counts as stale. */
+const METHOD = 2
+
+export const STANDARD_RECIPE: FirmClusterRecipe = {
+  ...FIRM_RECIPE,
+  engine: 'exact',
+  withTalk: false,
+  seed: 42,
+  reassignNoise: 'no',
+  method: METHOD,
+}
+
 export type FirmJob = {
   engine: EngineName
   recipe: ClusterRecipe
   seed: number
+  /** Whether noise gets a second label; absent is no. */
+  reassignNoise?: NearEnough | 'no'
   /** n sentences and their embeddings, n × d. */
   texts: readonly string[]
   vectors: Float32Array
@@ -38,6 +63,8 @@ export type FirmTopics = {
   topics: FoundTopic[]
   /** Topic of each sentence, or NOISE. */
   topicOfSentence: Int32Array
+  /** The topic that a sentence in none was given to, or NOISE: also for those that have a topic. */
+  reassignedTopicOfSentence: Int32Array
   probabilities: Float32Array
 }
 
@@ -46,8 +73,31 @@ const KEYWORDS = 10
 // Five sentences are enough evidence for a name and still read at a glance.
 const REPRESENTATIVES = 5
 
+/** A firm as the database knows it, and what it knows of the whole quarter (lib/db/firm-input). */
+type Firm = { firmId: string; name: string; sentences: readonly { text: string }[]; vectors: Float32Array }
+type QuarterBackground = { d: number; firmCount: number; firmsUsingWord: ReadonlyMap<string, number> }
+
+/** The job of a firm's quarter; its seed is the recipe's, mixed with both. */
+export function firmJobOf(
+  quarter: string,
+  { firmId, name, sentences, vectors }: Firm,
+  { engine, seed, reassignNoise, withTalk: _, method: __, ...recipe }: FirmClusterRecipe,
+  background: QuarterBackground,
+): FirmJob {
+  return {
+    engine,
+    recipe,
+    seed: seedFrom(seed, firmId, quarter),
+    reassignNoise,
+    texts: sentences.map(sentence => sentence.text),
+    vectors,
+    ...background,
+    ownWords: [firmId, ...name.split(/\s+/)],
+  }
+}
+
 export function topicsOfFirm(job: FirmJob): FirmTopics {
-  const { texts, vectors, d } = job
+  const { texts, vectors, d, reassignNoise: reassign = 'no' } = job
   const cluster = job.engine === 'exact' ? clusterExactly : clusterWithLibraries
   const { labels, probabilities } = cluster(vectors, texts.length, d, job.recipe, job.seed)
   const { topicOfSentence, members } = numberBySize(labels)
@@ -77,7 +127,11 @@ export function topicsOfFirm(job: FirmJob): FirmTopics {
       centroid: middle,
     }
   })
-  return { topics, topicOfSentence, probabilities }
+  const reassignedTopicOfSentence =
+    reassign === 'no'
+      ? new Int32Array(texts.length).fill(NOISE)
+      : reassignNoise(vectors, texts.length, d, topicOfSentence, topics.length, reassign)
+  return { topics, topicOfSentence, reassignedTopicOfSentence, probabilities }
 }
 
 /** Topics get numbers from the largest to the smallest, equals by their first sentence: what a reader expects. */

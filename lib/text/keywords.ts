@@ -1,27 +1,17 @@
 // What the sentences of a topic say and those of the other topics do not: class-based TF-IDF over words and short phrases.
 // A topic is named by these words when no language model is asked, and the model is shown them when one is.
-// Choosing two or three of them for a name is names.ts; which words say nothing at all is words.ts and vague-words.ts.
+// Choosing two or three of them for a name is names.ts; reading texts into words and phrases is terms.ts.
 
-import { VAGUE_WORDS } from './vague-words.ts'
-import { DISCOURSE_WORDS, STOP_WORDS } from './words.ts'
+import { type Background, LEAST_TEXTS, readTerms, type Term } from './terms.ts'
 
 export type Keyword = { term: string; weight: number }
-
-/** What is known about the words of the whole quarter, and of the firm itself. */
-type Background = {
-  /** Firms that use a word, for the words that more than half of them use; empty in a quarter too small to tell. */
-  firmsUsingWord: ReadonlyMap<string, number>
-  firmCount: number
-  /** The firm's own name and ticker: they stand in every topic of it and tell none apart. */
-  ownWords?: readonly string[]
-  howMany: number
-}
 
 export type TopicTexts = Background & {
   sentences: readonly string[]
   /** Topic of each sentence, from 0; -1 for those in none, which still count as background. */
   topicOfSentence: Int32Array
   topicCount: number
+  howMany: number
 }
 
 export type WeightedTexts = Background & {
@@ -30,6 +20,7 @@ export type WeightedTexts = Background & {
   groupOfText: Int32Array
   groupCount: number
   weightOfText: Float64Array
+  howMany: number
 }
 
 /** Keywords of each topic of a firm, best first. */
@@ -43,88 +34,153 @@ export function topicKeywords({ sentences, topicOfSentence, topicCount, ...backg
   })
 }
 
-// What only one text of a group says is chance.
-const LEAST_TEXTS = 2
-// Where the group repeats less than this, words of one text come in, if others say them too: a summary needs five.
+// Said in one text, a term counts a tenth of a text, in two 1.1: absolute discounting (Ney, Essen, Kneser 1994), for what
+// is said once is mostly chance. The tenth only keeps the order among such words.
+const DISCOUNT = 0.9
+// What another group says a third as often again is that group's word, and as a keyword of both would tell neither apart;
+// unless half of the group's texts have it: without it a reader would not know the topic.
+const OWN = 3 / 4
+const STRONG = 1 / 2
+// Keywords describe one thing where they are said together, so from the fourth on a term must stand in some text with a
+// third of those before it. The first three may each open a side of the topic. Figures are in docs/method.md.
+const OPENING = 3
+const COMPANY = 1 / 3
+// What one text says comes in where that text is about the topic: with half of the keywords, or with two thirds (and two
+// at least) if the word stands nowhere else, being then as often a turn of speech (bells and whistles, off the table).
+const COMPANY_OF_ONE_TEXT = 1 / 2
+const COMPANY_OF_ONLY_TEXT = 2 / 3
+// And not beyond eight keywords: ten of them are then the words of one long sentence, and a topic of generative AI goes
+// to the theme of margins by the last of them (the invented quarter 2024Q3).
+const ENOUGH_FOR_ONE_TEXT = 8
+// Where all this gives fewer, words said once come in that meet one of the others, and vague words that the group
+// repeats: a summary needs five.
 const ENOUGH = 5
-// And where even those are missing, vague words (better environment), far behind: a name needs two.
-const ENOUGH_FOR_A_NAME = 2
+// And where even those are missing, words without company: a name has up to three.
+const ENOUGH_FOR_A_NAME = 3
 const VAGUE = 0.1
 // A phrase takes the place of its parts where more than half of what the group says with them is inside such phrases.
 const CARRIED = 0.5
-// A fixed expression (real estate, raw material): three quarters of what all texts say with the word are the phrase.
-const FIXED = 0.75
-// "strong demand" says hardly more than "demand", "cash flow" more than "cash": in between, the counts decide.
-const WITH_VAGUE_WORD = 0.7
-// What stands in capitals inside a sentence is a name already: at a tie it goes first (FCC before regulation).
-const NAME = 1.2
 // Carbonell and Goldstein's lambda: what a keyword says against how much it repeats those before it. Read on 20 themes
 // of 2016Q4: at .9 "accounts, checking accounts, new accounts" stand together, at .5 gross margin, R&D and revenue give
 // way to rarer words. The small topics of one firm hardly change from .5 to .9.
 const RELEVANCE = 0.7
-// Beyond the fifty strongest terms a group's candidates are words that one text says once.
+// Beyond the fifty strongest of a kind none is chosen: the keywords of 1,802 topics are the same with a thousand.
 const CANDIDATES = 50
 
 /**
  * Keywords of each group of texts, best first: c-TF-IDF (Grootendorst 2022) with texts counted instead of words, since
  * a speaker who says a word three times in one sentence says it once; then maximal marginal relevance (Carbonell and
- * Goldstein 1998), so that they do not repeat one another. For themes a text is what the topics of one firm in the theme
- * say, so that a term is as strong as the firms that use it.
+ * Goldstein 1998), so that they do not repeat one another, among terms that are said together. For themes a text is
+ * what the topics of one firm in the theme say, so that a term is as strong as the firms that use it.
  */
 export function groupKeywords(question: WeightedTexts): Keyword[][] {
   const { groupOfText, groupCount, weightOfText, howMany } = question
-  const terms = readTerms(question)
-  const textsInGroup: Map<Term, number[]>[] = Array.from({ length: groupCount }, () => new Map())
-  const weightOfTerm = new Map<Term, number>()
+  if (groupCount === 0) return []
+  const uses: Use[][] = Array.from({ length: groupCount }, () => [])
+  const sizeOfGroup = new Float64Array(groupCount)
+  for (const [text, weight] of weightOfText.entries())
+    if (groupOfText[text] >= 0) sizeOfGroup[groupOfText[text]] += weight
+
   let total = 0
-  for (const term of terms) {
-    let weight = 0
+  for (const term of readTerms(question.texts, question)) {
+    const ofGroup = new Map<number, Use>()
+    let everywhere = 0
     for (const text of term.texts) {
-      weight += weightOfText[text]
+      everywhere += weightOfText[text]
       const group = groupOfText[text]
       if (group < 0) continue
-      const found = textsInGroup[group].get(term)
-      if (found === undefined) textsInGroup[group].set(term, [text])
-      else found.push(text)
+      let use = ofGroup.get(group)
+      if (use === undefined) {
+        use = { term, texts: [], frequency: 0, everywhere: 0, isOwn: true }
+        ofGroup.set(group, use)
+        uses[group].push(use)
+      }
+      use.texts.push(text)
+      use.frequency += weightOfText[text]
     }
-    weightOfTerm.set(term, weight)
-    total += weight
+    total += everywhere
+    let highestShare = 0
+    let mostTexts = 0
+    for (const [group, { frequency, texts }] of ofGroup) {
+      highestShare = Math.max(highestShare, frequency / sizeOfGroup[group])
+      mostTexts = Math.max(mostTexts, texts.length)
+    }
+    for (const [group, use] of ofGroup) {
+      use.everywhere = everywhere
+      const isRepeated = use.texts.length >= LEAST_TEXTS
+      const share = use.frequency / sizeOfGroup[group]
+      use.isOwn = isRepeated ? share >= Math.min(STRONG, OWN * highestShare) : mostTexts < LEAST_TEXTS
+    }
   }
   // The texts in no group are one group more, as BERTopic counts them.
   const average = total / Math.max(1, groupCount + (groupOfText.some(group => group < 0) ? 1 : 0))
+  return uses.map(ofGroup => chooseKeywords(ofGroup, average, howMany))
+}
 
-  return textsInGroup.map(textsOf => {
-    const carried = carriedByPhrases(textsOf)
-    const candidates: Candidate[] = []
-    for (const [term, texts] of textsOf) {
-      const chance = term.words.length > 1 && texts.length < LEAST_TEXTS && !term.isName
-      if (chance || carried.has(term)) continue
-      let frequency = 0
-      for (const text of texts) frequency += weightOfText[text]
-      const weight = frequency * Math.log1p(average / (weightOfTerm.get(term) ?? 1)) * Math.max(term.tells, VAGUE)
-      const known = term.isName || term.texts.length >= LEAST_TEXTS
-      candidates.push({ term: term.shown, weight, texts, words: term.words, tells: term.tells > 0, known })
-    }
-    candidates.sort(strongestFirst)
-    const keywords: Candidate[] = []
-    const fillUp = (limit: number, wanted: (candidate: Candidate) => boolean) => {
-      addDiverse(keywords, candidates.filter(wanted).slice(0, CANDIDATES), Math.min(limit, howMany))
-    }
-    const repeated = ({ texts }: Candidate) => texts.length >= LEAST_TEXTS
-    fillUp(howMany, candidate => candidate.tells && repeated(candidate))
-    fillUp(ENOUGH, candidate => candidate.tells && !repeated(candidate) && candidate.known)
-    fillUp(ENOUGH_FOR_A_NAME, candidate => !candidate.tells && repeated(candidate))
-    if (keywords.length === 0) fillUp(1, () => true)
-    return keywords.sort(strongestFirst).map(({ term, weight }) => ({ term, weight }))
-  })
+/** A term in one group. */
+type Use = {
+  term: Term
+  /** Texts of the group that have it, ascending. */
+  texts: number[]
+  /** Their weight. */
+  frequency: number
+  /** Weight of all texts that have it. */
+  everywhere: number
+  /** No other group says it much more often. */
+  isOwn: boolean
 }
 
 type Candidate = Keyword & {
-  texts: readonly number[]
   words: readonly string[]
-  tells: boolean
+  /** Texts of any group that have it, ascending. */
+  everywhere: readonly number[]
+  isVague: boolean
+  isOwn: boolean
+  isRepeated: boolean
   /** Said by more texts than one, wherever, or a name. */
-  known: boolean
+  isKnown: boolean
+}
+
+function chooseKeywords(uses: readonly Use[], average: number, howMany: number): Keyword[] {
+  const carried = carriedByPhrases(uses)
+  const candidates: Candidate[] = []
+  for (const { term, texts, frequency, everywhere, isOwn } of uses) {
+    const isRepeated = texts.length >= LEAST_TEXTS
+    const isChance = term.words.length > 1 && !isRepeated && !term.isName
+    if (isChance || term.tells <= 0 || carried.has(term)) continue
+    const counted = frequency * (1 - DISCOUNT / texts.length)
+    candidates.push({
+      term: term.shown,
+      weight: counted * Math.log1p(average / everywhere) * term.tells * (term.isVague ? VAGUE : 1),
+      words: term.words,
+      everywhere: term.texts,
+      isVague: term.isVague,
+      isOwn,
+      isRepeated,
+      isKnown: term.isName || term.texts.length >= LEAST_TEXTS,
+    })
+  }
+  candidates.sort(strongestFirst)
+  const taken: Candidate[] = []
+  const fillUp = (limit: number, wanted: (one: Candidate) => boolean, joins: (company: number) => boolean) => {
+    if (taken.length < limit) addDiverse(taken, candidates.filter(wanted), Math.min(limit, howMany), joins)
+  }
+  const repeated = (one: Candidate) => one.isOwn && one.isRepeated && !one.isVague
+  const vague = (one: Candidate) => one.isOwn && one.isRepeated && one.isVague
+  const known = (one: Candidate) => one.isOwn && !one.isRepeated && !one.isVague && one.isKnown
+  const unknown = (one: Candidate) => one.isOwn && !one.isRepeated && !one.isVague && !one.isKnown
+  const withShare = (share: number) => (company: number) => company > 0 && company >= share * taken.length
+  const always = () => true
+
+  fillUp(howMany, repeated, company => taken.length < OPENING || company >= COMPANY * taken.length)
+  fillUp(ENOUGH_FOR_A_NAME, one => one.isRepeated && !one.isVague, always)
+  fillUp(ENOUGH_FOR_ONE_TEXT, known, withShare(COMPANY_OF_ONE_TEXT))
+  fillUp(ENOUGH_FOR_ONE_TEXT, unknown, company => company >= Math.max(2, COMPANY_OF_ONLY_TEXT * taken.length))
+  fillUp(ENOUGH, known, withShare(0))
+  fillUp(ENOUGH, vague, withShare(COMPANY))
+  fillUp(ENOUGH_FOR_A_NAME, one => one.isOwn && (one.isRepeated || one.isKnown), always)
+  fillUp(1, always, always)
+  return taken.sort(strongestFirst).map(({ term, weight }) => ({ term, weight }))
 }
 
 function strongestFirst(a: Keyword, b: Keyword): number {
@@ -132,9 +188,9 @@ function strongestFirst(a: Keyword, b: Keyword): number {
 }
 
 /** The parts of a group's phrases that hardly occur outside them: memory and pricing, where it says memory pricing. */
-function carriedByPhrases(textsOf: ReadonlyMap<Term, readonly number[]>): Set<Term> {
+function carriedByPhrases(uses: readonly Use[]): Set<Term> {
   const inside = new Map<Term, Set<number>>()
-  for (const [term, texts] of textsOf) {
+  for (const { term, texts } of uses) {
     const repeated = texts.length >= LEAST_TEXTS
     for (const part of term.parts) {
       // A vague word in it, and the phrase gives way to its parts, but "positive operating" always to the longer one.
@@ -145,46 +201,84 @@ function carriedByPhrases(textsOf: ReadonlyMap<Term, readonly number[]>): Set<Te
     }
   }
   const carried = new Set<Term>()
-  for (const [part, texts] of inside) if (texts.size > CARRIED * (textsOf.get(part)?.length ?? 0)) carried.add(part)
+  for (const { term, texts } of uses) if ((inside.get(term)?.size ?? 0) > CARRIED * texts.length) carried.add(term)
   return carried
 }
 
-/** Maximal marginal relevance: at each step the term that is strong and least like those already taken. */
-function addDiverse(taken: Candidate[], candidates: readonly Candidate[], limit: number): void {
+/**
+ * Maximal marginal relevance: at each step, of the terms that may join, the one that is strong, said together with many
+ * of those taken, and least like them. For the first ones, all other candidates stand in for those taken.
+ */
+function addDiverse(
+  taken: Candidate[],
+  wanted: readonly Candidate[],
+  limit: number,
+  joins: (company: number) => boolean,
+): void {
+  const candidates = wanted.slice(0, CANDIDATES)
   const strongest = candidates[0]?.weight ?? 1
-  const score = ({ candidate, likeTaken }: { candidate: Candidate; likeTaken: number }) =>
-    RELEVANCE * (candidate.weight / strongest) - (1 - RELEVANCE) * likeTaken
   // A term whose words have all been said adds nothing.
   const isNew = ({ words }: Candidate) =>
     !words.every(word => taken.some(other => other.words.some(said => sameStem(word, said))))
-  let left = candidates.filter(isNew).map(candidate => ({
+  const meet = (one: Waiting, other: Candidate) => {
+    if (haveCommon(one.candidate.everywhere, other.everywhere)) one.company++
+    one.likeTaken = Math.max(one.likeTaken, likeness(one.candidate, other))
+  }
+  const score = ({ candidate, company, likeTaken, centrality }: Waiting) => {
+    const together = taken.length < OPENING ? centrality : company / taken.length
+    return RELEVANCE * (candidate.weight / strongest) * together - (1 - RELEVANCE) * likeTaken
+  }
+  let waiting: Waiting[] = candidates.filter(isNew).map(candidate => ({
     candidate,
-    likeTaken: Math.max(0, ...taken.map(other => likeness(other, candidate))),
+    company: 0,
+    likeTaken: 0,
+    centrality: taken.length < OPENING ? centralityOf(candidate, candidates) : 0,
   }))
-  while (taken.length < limit && left.length > 0) {
-    const next = left.reduce((best, other) => (score(other) > score(best) ? other : best)).candidate
+  for (const one of waiting) for (const other of taken) meet(one, other)
+  while (taken.length < limit) {
+    const able = waiting.filter(({ company }) => joins(company))
+    if (able.length === 0) return
+    const next = able.reduce((best, other) => (score(other) > score(best) ? other : best)).candidate
     taken.push(next)
-    left = left.filter(({ candidate }) => isNew(candidate))
-    for (const other of left) other.likeTaken = Math.max(other.likeTaken, likeness(next, other.candidate))
+    waiting = waiting.filter(({ candidate }) => isNew(candidate))
+    for (const one of waiting) meet(one, next)
   }
 }
 
-/** 1 for terms of the same sentences or where one holds the other, 0 for terms with nothing in common. */
+type Waiting = {
+  candidate: Candidate
+  /** How many of those taken it is said together with. */
+  company: number
+  likeTaken: number
+  centrality: number
+}
+
+/** Share of the other candidates, by weight, that a term is said together with. */
+function centralityOf(one: Candidate, candidates: readonly Candidate[]): number {
+  let met = 0
+  let all = 0
+  for (const other of candidates) {
+    if (other === one) continue
+    all += other.weight
+    if (haveCommon(one.everywhere, other.everywhere)) met += other.weight
+  }
+  return all === 0 ? 1 : met / all
+}
+
+/** 1 where one term holds the other, 0 for terms with no word in common. */
 function likeness(a: Candidate, b: Candidate): number {
   const shared = a.words.filter(word => b.words.some(other => sameStem(word, other))).length
-  const both = countCommon(a.texts, b.texts)
-  return Math.max(shared / Math.min(a.words.length, b.words.length), both / (a.texts.length + b.texts.length - both))
+  return shared / Math.min(a.words.length, b.words.length)
 }
 
 /** Of two ascending lists. */
-function countCommon(a: readonly number[], b: readonly number[]): number {
-  let common = 0
+function haveCommon(a: readonly number[], b: readonly number[]): boolean {
   for (let i = 0, j = 0; i < a.length && j < b.length; ) {
-    if (a[i] === b[j]) common++
-    if (a[i] <= b[j]) i++
+    if (a[i] === b[j]) return true
+    if (a[i] < b[j]) i++
     else j++
   }
-  return common
+  return false
 }
 
 /** price and pricing, grow and growth, market and marketing: a reader sees the same word twice. */
@@ -194,241 +288,4 @@ export function sameStem(a: string, b: string): boolean {
   while (common < a.length && a[common] === b[common]) common++
   // Four letters keep car and card apart, 55 % of the longer word keeps contract and contribution apart.
   return common >= 4 && common >= 0.55 * Math.max(a.length, b.length)
-}
-
-/** A word, or a phrase of up to three, with its plurals and all ways of writing it. */
-type Term = {
-  /** Without the linking word of "cost of capital". */
-  words: readonly string[]
-  shown: string
-  /** Texts that contain it, each once, ascending. */
-  texts: readonly number[]
-  /** Its words, and the shorter phrase inside a longer one. */
-  parts: readonly Term[]
-  /** All of its words are mostly written with a capital inside sentences. */
-  isName: boolean
-  /** No vague word in it, or one that these texts hardly use otherwise: real estate. */
-  isFixed: boolean
-  /** How much it tells: 1 for most words, 0 for what every firm says or what names nothing. */
-  tells: number
-}
-
-/** A term while the texts are read: how often it is written how, and the keys of its parts. */
-type Draft = { forms: Map<string, number>; texts: number[]; parts: Set<string> }
-
-/** Reads all texts into terms. Plurals go under one key with their singular. */
-function readTerms({ texts, firmsUsingWord, firmCount, ownWords = [] }: WeightedTexts): Term[] {
-  const own = new Set(ownWords.flatMap(tokensOf).map(token => token.word))
-  const tokensOfText = texts.map(tokensOf)
-  const writings = new Map<string, Map<string, number>>() // word → its ways of writing → times
-  for (const tokens of tokensOfText) {
-    for (const token of tokens) {
-      const ways = writings.get(token.word) ?? new Map<string, number>()
-      writings.set(token.word, ways)
-      if (!isCapitalOfSentence(token)) count(ways, token.surface)
-    }
-  }
-  const keyOfWord = new Map<string, string>()
-  const shownWord = new Map<string, string>()
-  const naming = new Set<string>()
-  for (const [word, ways] of writings) {
-    const key = singularOf(word, writings)
-    const shown = mostFrequent(ways) ?? word
-    keyOfWord.set(word, key)
-    shownWord.set(word, shown)
-    if (!own.has(word) && !own.has(key) && mayName(word, key, shown)) naming.add(word)
-  }
-  const keyOf = (word: string) => keyOfWord.get(word) ?? word
-  const surfaceOf = (token: Token) =>
-    isCapitalOfSentence(token) ? (shownWord.get(token.word) ?? token.word) : token.surface
-
-  // Most neighbours stand together once. Only those that do again, or are a name, are worth making phrases of.
-  const firstText = new Map<string, number>()
-  const repeated = new Set<string>()
-  tokensOfText.forEach((tokens, text) => {
-    for (let i = 1; i < tokens.length; i++) {
-      if (!tokens[i].adjacent || !naming.has(tokens[i].word) || !naming.has(tokens[i - 1].word)) continue
-      const pair = `${keyOf(tokens[i - 1].word)} ${keyOf(tokens[i].word)}`
-      const first = firstText.get(pair)
-      if (first === undefined) firstText.set(pair, text)
-      else if (first !== text) repeated.add(pair)
-    }
-  })
-  const belong = (a: Token, b: Token) =>
-    repeated.has(`${keyOf(a.word)} ${keyOf(b.word)}`) || (isCapital(surfaceOf(a)) && isCapital(surfaceOf(b)))
-
-  const drafts = new Map<string, Draft>()
-  const add = (words: readonly Token[], text: number, parts: readonly string[]): string => {
-    const key = words.map(({ word }) => keyOf(word)).join(' ')
-    const draft: Draft = drafts.get(key) ?? { forms: new Map(), texts: [], parts: new Set() }
-    drafts.set(key, draft)
-    count(draft.forms, words.map(surfaceOf).join(' '))
-    if (draft.texts.at(-1) !== text) draft.texts.push(text)
-    for (const part of parts) draft.parts.add(part)
-    return key
-  }
-  tokensOfText.forEach((tokens, text) => {
-    let before: { one: string; two: string | undefined } | undefined // the word before, the phrase it ends, if adjacent
-    for (const [i, token] of tokens.entries()) {
-      const last = token.adjacent ? before : undefined
-      before = undefined
-      if (naming.has(token.word)) {
-        const one = add([token], text, [])
-        const two =
-          last && belong(tokens[i - 1], token) ? add([tokens[i - 1], token], text, [last.one, one]) : undefined
-        before = { one, two }
-        // Phrases end at three words (net interest margin): the fourth is a sentence.
-        if (!last?.two || !two) continue
-        const three = tokens.slice(i - 2, i + 1)
-        add(three, text, [last.two, two, ...three.map(({ word }) => keyOf(word))])
-      } else if (last && LINKS.has(token.word) && tokens[i + 1]?.adjacent) {
-        const ends = [tokens[i - 1], tokens[i + 1]]
-        if (!naming.has(ends[1].word) || ends.some(({ word }) => isVague(word))) continue
-        add(
-          [ends[0], token, ends[1]],
-          text,
-          ends.map(({ word }) => keyOf(word)),
-        )
-      }
-    }
-  })
-
-  const tellsOfWord = (word: string): number => {
-    const firms = Math.max(firmsUsingWord.get(word) ?? 0, firmsUsingWord.get(keyOf(word)) ?? 0)
-    // Bits of information, at most one: 1 for what half of the firms say, .42 for three quarters, 0 for all.
-    return firms === 0 || firmCount === 0 ? 1 : Math.max(0, Math.min(1, -Math.log2(firms / firmCount)))
-  }
-  const terms = new Map<string, Term>()
-  // Words before phrases, so that a phrase finds its parts.
-  for (const [key, draft] of [...drafts].sort(([, a], [, b]) => a.parts.size - b.parts.size)) {
-    const shown = mostFrequent(draft.forms) ?? key
-    const surfaces = shown.split(' ').filter(surface => !LINKS.has(surface.toLowerCase()))
-    const words = surfaces.map(surface => surface.toLowerCase())
-    const parts = [...draft.parts].flatMap(part => terms.get(part) ?? [])
-    const isName = surfaces.every(isCapital) && (words.length > 1 || isOwnName(words[0]))
-    const telling = words.filter(word => isName || !(isVague(word) || saysNothing(word)))
-    const bound = telling.every(word => {
-      const alone = terms.get(keyOf(word))
-      return (
-        alone !== undefined && draft.texts.length >= LEAST_TEXTS && draft.texts.length >= FIXED * alone.texts.length
-      )
-    })
-    const isFixed = telling.length === words.length || bound
-    const mean = telling.reduce((sum, word) => sum + tellsOfWord(word), 0) / Math.max(1, telling.length)
-    const tells = mean * (isFixed ? 1 : WITH_VAGUE_WORD) * (isName ? NAME : 1)
-    terms.set(key, { words, shown, texts: draft.texts, parts, isName, isFixed, tells })
-  }
-  return [...terms.values()]
-}
-
-/** A capital at the start of a sentence says nothing about the word; NAND and iPhone are what they are anywhere. */
-function isCapitalOfSentence({ word, surface, opens }: Token): boolean {
-  return opens && surface.slice(1) === word.slice(1)
-}
-
-function count(counts: Map<string, number>, what: string): void {
-  counts.set(what, (counts.get(what) ?? 0) + 1)
-}
-
-function mostFrequent(counts: ReadonlyMap<string, number>): string | undefined {
-  let best: string | undefined
-  let most = 0
-  for (const [what, times] of counts) {
-    if (times < most || (times === most && best !== undefined && what > best)) continue
-    best = what
-    most = times
-  }
-  return best
-}
-
-/** The singular of a plural, if it is among the words at hand: so `series` and `news` stay what they are. */
-function singularOf(word: string, known: ReadonlyMap<string, unknown>): string {
-  // Under four letters an s is rarely a plural (gas, its); -ss, -us and -is never are.
-  if (word.length < 4 || !word.endsWith('s') || /(ss|us|is)$/.test(word)) return word
-  const singulars = [word.replace(/ies$/, 'y'), word.slice(0, -1), word.replace(/(s|x|z|ch|sh)es$/, '$1')]
-  return singulars.find(singular => singular !== word && known.has(singular) && !STOP_WORDS.has(singular)) ?? word
-}
-
-type Token = {
-  /** Lower case, without a possessive 's. */
-  word: string
-  surface: string
-  /** First word of a sentence. */
-  opens: boolean
-  /** Only a space between this word and the one before. */
-  adjacent: boolean
-}
-
-// Letters and figures, held together inside a word by & (R&D), hyphen (e-commerce) and apostrophe (O'Reilly), and by the
-// full stops of an abbreviation (U.S.) or a decimal.
-const WORD =
-  /(?:\p{L}\.){2,}|\p{N}+(?:[.,]\p{N}+)+|[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:[&'-][\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*/gu
-
-function tokensOf(text: string): Token[] {
-  // Names of people are <UNK> in MAEC, with what is left of them hanging on: <UNK>e.
-  const plain = text
-    .replace(/<unk>[\p{L}\p{N}]*/giu, '|')
-    .replaceAll('’', "'")
-    .replaceAll('\u2011', '-')
-  const tokens: Token[] = []
-  let end = 0
-  for (const match of plain.matchAll(WORD)) {
-    const surface = match[0].replace(/'s$/i, '')
-    const gap = plain.slice(end, match.index)
-    const opens = tokens.length === 0 || /[.?!:]/.test(gap)
-    tokens.push({ word: surface.toLowerCase(), surface, opens, adjacent: tokens.length > 0 && /^\s+$/.test(gap) })
-    end = match.index + match[0].length
-  }
-  return tokens
-}
-
-// Words that join two others into one term: cost of capital, return on equity, oil and gas.
-const LINKS: ReadonlySet<string> = new Set(['of', 'on', 'and'])
-const CONTRACTION = /'(t|ve|re|ll|d|m|s)$/
-// Q3, 4Q16, FY17, 20th, 10x, 20-nanometer: when and how much, not what. 3D, 5G and 737s are things.
-const PERIOD_OR_AMOUNT =
-  /^(f?q[1-4]|[1-4]q|[1-4]h|h[12]|c?fy)(\d\d|\d{4})?$|^\d+(st|nd|rd|th|x|k|m|b|bn|mm|pm|am)?$|^\d+-/
-
-/** Whether a word may be a keyword or part of one. */
-function mayName(word: string, key: string, shown: string): boolean {
-  if (word.length < 2 || !/\p{L}/u.test(word) || CONTRACTION.test(word) || PERIOD_OR_AMOUNT.test(word)) return false
-  if (saysNothing(word)) return VAGUE_WORDS.has(word) || isCapital(shown)
-  if (saysNothing(key)) return VAGUE_WORDS.has(key)
-  // year-over-year, three-quarter: made of nothing but such words.
-  return !word.includes('-') || word.split('-').some(part => part.length > 1 && !saysNothing(part) && !isVague(part))
-}
-
-/** Whether a word of a sentence says what it is about: not grammar, talk, a figure or a vague word. */
-export function isTelling(word: string): boolean {
-  return !isVague(word) && mayName(word, word, word)
-}
-
-/** Grammar, or a manner of speaking. */
-function saysNothing(word: string): boolean {
-  return STOP_WORDS.has(word) || DISCOURSE_WORDS.has(word)
-}
-
-// Adverbs, participles and adjectives by their endings; the nouns that end so too.
-const VAGUE_ENDING = /(ly|[^e]ed|ful|ous)$/
-const NOUNS: ReadonlySet<string> = new Set(
-  'supply family multifamily assembly july italy anomaly monopoly oversupply fed bed led shed seabed'.split(' '),
-)
-
-function isVague(word: string): boolean {
-  return VAGUE_WORDS.has(word) || (VAGUE_ENDING.test(word) && !NOUNS.has(word))
-}
-
-/** Whether a word in capitals is a name by itself: Climate is, the Firm and December are not. */
-function isOwnName(word: string): boolean {
-  return !saysNothing(word) && !CAPITAL_BY_HABIT.has(word) && !VAGUE_ENDING.test(word)
-}
-
-const CAPITAL_BY_HABIT: ReadonlySet<string> = new Set(
-  'january february march april june july august september october november december firm board street fund bank'.split(
-    ' ',
-  ),
-)
-
-function isCapital(shown: string): boolean {
-  return /^\p{Lu}/u.test(shown)
 }

@@ -1,7 +1,7 @@
 // The sentences that show a person, and a language model, what a topic is about: central, readable, and not all the same.
 // Plain numbers in, row indices out; finding the topic and its centroid is lib/math.
 
-import { isTelling } from './keywords.ts'
+import { isTelling } from './terms.ts'
 import { words as wordsOf } from './words.ts'
 
 export type TopicMembers = {

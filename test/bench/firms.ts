@@ -1,52 +1,61 @@
 // A sample of the quarter's firms, clustered by us and by BERTopic in turn, from the same sentences and vectors.
-// In turn, so that whatever else the machine does meets both. Python is optional: without it there is no peer, and a reason.
+// In turn, so that whatever else the machine does meets both; BERTopic in the four ways it is run: seeded or not, one
+// thread or all. How good the topics of both are is measured by one code, that of `quarterdeck eval`.
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { STANDARD_RECIPE } from '../../commands/cluster-firm.ts'
-import { commonWordsOf, firmNames, sentencesByFirm, sentencesOfFirm, sizeOfQuarter } from '../../lib/db/calls.ts'
+import { measuresOf, summary } from '../../commands/eval.ts'
+import { sentencesByFirm } from '../../lib/db/calls.ts'
 import type { Database } from '../../lib/db/connect.ts'
-import { boundModel } from '../../lib/db/model-binding.ts'
+import { readBackground, readFirmInputs } from '../../lib/db/firm-input.ts'
 import { topicCounts } from '../../lib/db/topics.ts'
-import { sentenceVectorsOf } from '../../lib/db/vectors.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { count, say } from '../../lib/log.ts'
 import { NOISE } from '../../lib/math/engine.ts'
 import { seedFrom } from '../../lib/math/random.ts'
-import { type FirmJob, topicsOfFirm } from '../../lib/text/firm-topics.ts'
-import { root } from '../run.ts'
+import { silhouette } from '../../lib/math/silhouette.ts'
+import { addSentences, countsFor, topWords, type WordCounts } from '../../lib/text/coherence.ts'
+import { agreement, keptRows } from '../../lib/text/firm-evaluation.ts'
+import { type FirmJob, firmJobOf, STANDARD_RECIPE, topicsOfFirm } from '../../lib/text/firm-topics.ts'
+import { timed } from './clocks.ts'
+import { mean } from './figures.ts'
+import { type Peer, setUpPython, startPython } from './peers.ts'
 
-const SEEDS = [42, 43] as const
-// Importing numba and the rest takes 10 s, and a first fit as long again to compile; ten times that is a hang.
-const PEER_MILLISECONDS = 200_000
+const SEEDS = [STANDARD_RECIPE.seed, STANDARD_RECIPE.seed + 1] as const
+
+/** How BERTopic is run. Notebooks seldom set a seed: umap-learn then takes all cores, and every answer is another. */
+export const WAYS = [
+  { name: 'random_state set, one thread', seeded: true, threads: 1 },
+  { name: 'no random_state, one thread', seeded: false, threads: 1 },
+  { name: 'random_state set, all threads', seeded: true, threads: undefined },
+  { name: 'no random_state, all threads', seeded: false, threads: undefined },
+] as const
 
 export type Fit = { seconds: number; cpuSeconds: number; labels: number[]; keywords: string[][] }
-type Fits = { ours: Fit[]; peer: Fit[] }
+/** One firm by one side: with each seed, and the first seed without a tenth of the sentences. */
+type Fits = { first: Fit; second: Fit; ofKept: Fit }
 
-export type Quality = {
-  topics: number
-  noise: number
-  silhouette: number
-  keywords: number
-  coherence: number
-  diversity: number
-  seedAgreement: number
-}
+export type Times = { seconds: number[]; cpuSeconds: number[] }
+
+/** As `eval` has them. */
+export type Quality = ReturnType<typeof summary> & { keywordsATopic: number }
 
 export type Comparison = {
   firms: number
   sentences: number
-  /** Firms that the peer could not do; left out on both sides. */
+  /** Firms that BERTopic could not do; left out on both sides. */
   refused: string[]
   versions: string
-  ours: { seconds: number[]; cpuSeconds: number[]; quality: Quality }
-  peer: { seconds: number[]; cpuSeconds: number[]; quality: Quality }
+  /** What a process of BERTopic pays once: importing, and the first fit, in which numba compiles. */
+  importSeconds: number
+  firstFitSeconds: number
+  ours: Times
+  /** In the order of WAYS. */
+  ways: Times[]
+  quality: { ours: Quality; peer: Quality }
 }
 
-export type SampleFirm = { firmId: string; job: FirmJob }
+export type SampleFirm = { firmId: string; job: FirmJob; otherSeed: number; kept: Int32Array }
 
 /** Every nth firm by name, with all that a fit needs in memory. */
 export async function readSample(sql: Database, quarter: string, wanted: number): Promise<SampleFirm[]> {
@@ -54,31 +63,16 @@ export async function readSample(sql: Database, quarter: string, wanted: number)
   for await (const { firmId } of sentencesByFirm(sql, quarter)) names.push(firmId)
   const taken = Math.min(wanted, names.length)
   const chosen = Array.from({ length: taken }, (_, i) => names[Math.floor((i * names.length) / taken)])
-  const { firms } = await sizeOfQuarter(sql, quarter)
-  const firmsUsingWord = await commonWordsOf(sql, quarter)
-  const d = (await boundModel(sql))?.dimension ?? 0
-  const { engine, withTalk: _, seed: __, ...recipe } = STANDARD_RECIPE
-  const sample: SampleFirm[] = []
-  for (const firmId of chosen) {
-    const sentences = (await sentencesOfFirm(sql, quarter, firmId)).filter(sentence => sentence.talk === null)
-    const ids = sentences.map(sentence => sentence.sentenceId)
-    const job: FirmJob = {
-      engine,
-      recipe,
-      seed: 0,
-      texts: sentences.map(sentence => sentence.text),
-      vectors: await sentenceVectorsOf(sql, quarter, firmId, ids, d),
-      d,
-      firmsUsingWord,
-      firmCount: firms,
-      ownWords: [firmId, ...((await firmNames(sql, [firmId])).get(firmId) ?? '').split(/\s+/)],
-    }
-    sample.push({ firmId, job })
-  }
-  return sample
+  const background = await readBackground(sql, quarter)
+  const inputs = await readFirmInputs(sql, quarter, chosen, background.d, STANDARD_RECIPE.withTalk)
+  return inputs.map(input => {
+    const job = firmJobOf(quarter, input, STANDARD_RECIPE, background)
+    const otherSeed = seedFrom(SEEDS[1], input.firmId, quarter)
+    return { firmId: input.firmId, job, otherSeed, kept: keptRows(job.texts.length, otherSeed) }
+  })
 }
 
-/** Fits every firm of the sample with every seed, ours and the peer's in turn; a text says why there is no peer. */
+/** Fits every firm of the sample, ours and BERTopic's in turn; a text says why there is no peer. */
 export async function compare(
   sql: Database,
   quarter: string,
@@ -89,58 +83,113 @@ export async function compare(
   if (absent !== undefined) return absent
   const folder = join(scratch, 'peer')
   mkdirSync(folder)
-  await writeSample(sql, quarter, sample, folder)
-  const log = join(folder, 'peer.log')
-  const peer = await startPeer(folder, log)
+  writeSample(sample, folder)
+  const peers: Peer[] = []
   try {
-    const fits: Fits[] = []
+    const oneThread = await startPython('bertopic', scratch, 1, folder)
+    peers.push(oneThread)
+    const allThreads = await startPython('bertopic', scratch, undefined, folder)
+    peers.push(allThreads)
+    const ours: Times = { seconds: [], cpuSeconds: [] }
+    const ways = WAYS.map((): Times => ({ seconds: [], cpuSeconds: [] }))
+    const done: { firm: SampleFirm; ours: Fits; peer: Fits }[] = []
     const refused: string[] = []
-    for (const [i, { firmId, job }] of sample.entries()) {
-      const one: Fits = { ours: [], peer: [] }
-      let failure: string | undefined
-      for (const seed of SEEDS) {
-        one.ours.push(fitOurs({ ...job, seed: seedFrom(seed, firmId, quarter) }))
-        const answer = await peer.fit(i, seed)
-        if ('error' in answer) failure = answer.error
-        else one.peer.push(answer)
-      }
-      await requireSame(sql, quarter, firmId, one.ours[0])
-      if (failure !== undefined) refused.push(`${firmId} (${count(job.texts.length, 'sentence')}: ${failure})`)
-      fits.push(one)
+    let firstFitSeconds = 0
+    for (const [i, firm] of sample.entries()) {
+      const fits = await fitInTurn(firm, i, oneThread, allThreads)
+      await requireSame(sql, quarter, firm.firmId, fits.ours.first)
       say(`bench: ${i + 1} of ${sample.length} firms fitted by both`)
+      if (fits.refusal !== undefined) {
+        refused.push(`${firm.firmId} (${count(firm.job.texts.length, 'sentence')}: ${fits.refusal})`)
+        continue
+      }
+      done.push({ firm, ours: fits.ours, peer: fits.peer })
+      // The first firm warms all up: numba compiles in it, and so does V8.
+      if (done.length === 1) {
+        firstFitSeconds = fits.peer.first.seconds
+        continue
+      }
+      addTimes(ours, [fits.ours.first, fits.ours.second])
+      for (const [number, way] of fits.ways.entries()) addTimes(ways[number], way)
     }
-    const kept = fits.flatMap((one, i) => (one.peer.length === SEEDS.length ? [{ firm: i, ...one }] : []))
-    writeFileSync(join(folder, 'fits.json'), JSON.stringify(kept))
-    const quality = JSON.parse(python('quality.py', folder)) as { ours: Quality; peer: Quality }
-    // The first firm warms both up: numba compiles in it, and so does V8.
-    const timed = kept.filter(one => one.firm !== 0)
-    const timesOf = (whose: 'ours' | 'peer') => ({
-      seconds: timed.flatMap(one => one[whose].map(fit => fit.seconds)),
-      cpuSeconds: timed.flatMap(one => one[whose].map(fit => fit.cpuSeconds)),
-      quality: quality[whose],
-    })
-    const sentences = kept.reduce((sum, one) => sum + one.ours[0].labels.length, 0)
-    const { versions } = peer
-    return { firms: kept.length, sentences, refused, versions, ours: timesOf('ours'), peer: timesOf('peer') }
+    const firms = done.map(one => one.firm)
+    const own = done.map(one => one.ours)
+    const theirs = done.map(one => one.peer)
+    const words = await countWordsOfQuarter(sql, quarter, [...own, ...theirs])
+    return {
+      firms: done.length,
+      sentences: done.reduce((sum, one) => sum + one.firm.job.texts.length, 0),
+      refused,
+      versions: oneThread.versions,
+      importSeconds: oneThread.startSeconds,
+      firstFitSeconds,
+      ours,
+      ways,
+      quality: {
+        ours: qualityOf(firms, own, words),
+        peer: qualityOf(firms, theirs, words),
+      },
+    }
   } catch (error) {
-    return `BERTopic broke off: ${messageOf(error)}\n${readFileSync(log, 'utf8').slice(-2000)}`
+    return `BERTopic broke off: ${messageOf(error)}`
   } finally {
-    peer.stop()
+    for (const peer of peers) peer.stop()
   }
 }
 
-function fitOurs(job: FirmJob): Fit {
-  const cpu = process.cpuUsage()
-  const start = performance.now()
-  const { topics, topicOfSentence } = topicsOfFirm(job)
-  const seconds = (performance.now() - start) / 1000
-  const { user, system } = process.cpuUsage(cpu)
-  return {
-    seconds,
-    cpuSeconds: (user + system) / 1e6,
-    labels: [...topicOfSentence],
-    keywords: topics.map(topic => topic.keywords.map(keyword => keyword.term)),
+/** What the Python side reads: texts, and vectors as raw 32-bit floats. */
+function writeSample(sample: readonly SampleFirm[], folder: string): void {
+  for (const [i, { job }] of sample.entries()) writeFileSync(join(folder, `${i}.f32`), job.vectors)
+  const firms = sample.map(({ firmId, job }) => ({ firm: firmId, d: job.d, texts: job.texts }))
+  writeFileSync(join(folder, 'firms.json'), JSON.stringify(firms))
+}
+
+/** Two fits each; a third, without a tenth of the sentences, only in the first of the ways: it is for quality alone. */
+async function fitInTurn(
+  firm: SampleFirm,
+  i: number,
+  oneThread: Peer,
+  allThreads: Peer,
+): Promise<{ ours: Fits; peer: Fits; ways: Fit[][]; refusal: string | undefined }> {
+  const { job, otherSeed, kept } = firm
+  let refusal: string | undefined
+  async function ask({ seeded, threads }: (typeof WAYS)[number], seed: number, rows: number[] | null): Promise<Fit> {
+    const request = { firm: i, rows, seed: seeded ? seed : null, settings: job.recipe }
+    const answer = await (threads === 1 ? oneThread : allThreads).ask<Fit | { error: string }>(request)
+    if (!('error' in answer)) return answer
+    refusal ??= answer.error
+    return { seconds: 0, cpuSeconds: 0, labels: [], keywords: [] }
   }
+  const ways = WAYS.map((): Fit[] => [])
+  async function askAll(seed: number): Promise<void> {
+    for (const [number, way] of WAYS.entries()) ways[number].push(await ask(way, seed, null))
+  }
+  const first = fitOurs(job)
+  await askAll(SEEDS[0])
+  const second = fitOurs({ ...job, seed: otherSeed })
+  await askAll(SEEDS[1])
+  const ofKept = fitOurs(withRows(job, kept))
+  const peerOfKept = await ask(WAYS[0], SEEDS[0], [...kept])
+  const peer = { first: ways[0][0], second: ways[0][1], ofKept: peerOfKept }
+  return { ours: { first, second, ofKept }, peer, ways, refusal }
+}
+
+function withRows(job: FirmJob, rows: Int32Array): FirmJob {
+  const vectors = new Float32Array(rows.length * job.d)
+  for (const [place, row] of rows.entries())
+    vectors.set(job.vectors.subarray(row * job.d, (row + 1) * job.d), place * job.d)
+  return { ...job, texts: Array.from(rows, row => job.texts[row]), vectors }
+}
+
+function fitOurs(job: FirmJob): Fit {
+  const { result, seconds, cpuSeconds } = timed(() => topicsOfFirm(job))
+  const keywords = result.topics.map(topic => topic.keywords.map(keyword => keyword.term))
+  return { seconds, cpuSeconds, labels: [...result.topicOfSentence], keywords }
+}
+
+function addTimes(times: Times, fits: readonly Fit[]): void {
+  times.seconds.push(...fits.map(fit => fit.seconds))
+  times.cpuSeconds.push(...fits.map(fit => fit.cpuSeconds))
 }
 
 /** What is timed here must be what the product does: the database has the same topics and the same noise. */
@@ -154,74 +203,35 @@ async function requireSame(sql: Database, quarter: string, firmId: string, fit: 
     )
 }
 
-/** What the Python side reads: texts, vectors as raw 32-bit floats, and the quarter's sentences to measure coherence on. */
-async function writeSample(
-  sql: Database,
-  quarter: string,
-  sample: readonly SampleFirm[],
-  folder: string,
-): Promise<void> {
-  for (const [i, { job }] of sample.entries()) writeFileSync(join(folder, `${i}.f32`), job.vectors)
-  writeFileSync(
-    join(folder, 'firms.json'),
-    JSON.stringify(sample.map(({ firmId, job }) => ({ firm: firmId, d: job.d, texts: job.texts }))),
-  )
-  const texts: string[] = []
-  for await (const { sentences } of sentencesByFirm(sql, quarter))
-    for (const sentence of sentences) if (sentence.talk === null) texts.push(sentence.text)
-  writeFileSync(join(folder, 'sentences.json'), JSON.stringify(texts))
-}
-
-const pythonProgram = join(root, '.venv-bench/bin/python')
-
-function setUpPython(): string | undefined {
-  say('bench: setting up BERTopic in .venv-bench (once)')
-  try {
-    execFileSync('sh', [join(root, 'test/bench/setup-python.sh')], { stdio: ['ignore', 'ignore', 'pipe'] })
-    return undefined
-  } catch (error) {
-    return `BERTopic could not be set up (no Python, or no network): ${messageOf(error).trim().split('\n').at(-1)}`
+/** In all clustered sentences of the quarter: what stands together by chance is known only there. */
+async function countWordsOfQuarter(sql: Database, quarter: string, fits: readonly Fits[]): Promise<WordCounts> {
+  const counts = countsFor(fits.flatMap(fit => fit.first.keywords).map(topWords))
+  for await (const { sentences } of sentencesByFirm(sql, quarter)) {
+    const clustered = sentences.filter(sentence => sentence.talk === null)
+    addSentences(
+      counts,
+      clustered.map(sentence => sentence.text),
+    )
   }
+  return counts
 }
 
-function script(name: string): string {
-  return join(root, 'test/bench', name)
-}
-
-function python(name: string, folder: string): string {
-  return execFileSync(pythonProgram, [script(name), folder], { encoding: 'utf8' })
-}
-
-type Peer = {
-  versions: string
-  fit(firm: number, seed: number): Promise<Fit | { error: string }>
-  stop(): void
-}
-
-/** A Python process that fits a firm for every line it gets, and answers with a line of JSON. */
-async function startPeer(folder: string, log: string): Promise<Peer> {
-  const logFile = openSync(log, 'w')
-  const child: ChildProcess = spawn(pythonProgram, [script('peer.py'), folder], { stdio: ['pipe', 'pipe', logFile] })
-  closeSync(logFile)
-  const { stdin, stdout } = child
-  if (stdin === null || stdout === null) throw new Error('the peer has no pipes')
-  stdin.on('error', () => {}) // a peer that died is noticed at its output
-  const lines = createInterface({ input: stdout })
-  const closed = once(lines, 'close').then(() => {
-    throw new Error('its process ended')
+function qualityOf(firms: readonly SampleFirm[], fits: readonly Fits[], words: WordCounts): Quality {
+  const measured = fits.map(({ first, second, ofKept }, i) => {
+    const { firmId, job, kept } = firms[i]
+    const labels = Int32Array.from(first.labels)
+    const found = {
+      silhouette: silhouette(job.vectors, labels.length, job.d, labels),
+      seedAgreement: agreement(labels, Int32Array.from(second.labels)),
+      tenthAgreement: agreement(
+        kept.map(row => labels[row]),
+        Int32Array.from(ofKept.labels),
+      ),
+    }
+    return measuresOf(firmId, labels, found, first.keywords.map(topWords), words)
   })
-  closed.catch(() => {})
-  async function nextLine(): Promise<string> {
-    const line = once(lines, 'line', { signal: AbortSignal.timeout(PEER_MILLISECONDS) })
-    return (await Promise.race([line, closed]))[0]
-  }
-  const { versions } = JSON.parse(await nextLine())
   return {
-    versions,
-    async fit(firm, seed) {
-      stdin.write(`${firm} ${seed}\n`)
-      return JSON.parse(await nextLine())
-    },
-    stop: () => void child.kill(),
+    ...summary(measured),
+    keywordsATopic: mean(fits.flatMap(fit => fit.first.keywords).map(topic => topic.length)),
   }
 }

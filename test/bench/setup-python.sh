@@ -1,10 +1,11 @@
 #!/bin/sh
-# Puts BERTopic beside the bench, in an environment of its own: the peer of docs/benchmarks.md. Done once; later calls see the stamp and leave.
-# It comes without sentence-transformers: the bench hands it the vectors, so gigabytes of torch would lie idle.
+# Puts the Python peers beside the bench, in an environment of their own. Done once; later calls see the stamp and leave.
+# BERTopic comes without sentence-transformers: the bench hands it the vectors, so gigabytes of torch would lie idle.
 set -eu
 cd "$(dirname "$0")/../.."
 bertopic=bertopic==0.17.4
-clustering='umap-learn==0.5.12 hdbscan==0.8.44 scikit-learn==1.9.1 numpy==2.4.6'
+# hdbscan 0.8.43 made the reference cases in test/fixtures/hdbscan.
+clustering='umap-learn==0.5.12 hdbscan==0.8.43 scikit-learn==1.9.1 numpy==2.4.6'
 stamp=".venv-bench/$(echo "$bertopic $clustering" | tr ' ' '_')"
 [ -f "$stamp" ] && exit 0
 python3 -m venv .venv-bench

@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { databaseStatus } from '../../lib/db/embedded/start.ts'
 import { succeed } from '../run.ts'
+import { peakBytes } from './clocks.ts'
 
 export type Used = { cpuSeconds: number; peakBytes: number }
 
@@ -47,9 +48,8 @@ async function databaseUse(home: string): Promise<(Used & { pid: number }) | und
   try {
     // The fields after the name, which may hold spaces itself: user and system time are the 14th and 15th of all.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
-    const peak = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
     const cpuSeconds = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
-    return { pid, cpuSeconds, peakBytes: Number(peak?.[1]) * 1024 }
+    return { pid, cpuSeconds, peakBytes: peakBytes(pid) ?? 0 }
   } catch {
     return undefined
   }

@@ -5,13 +5,41 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { type Clustering, condense, selectClusters, singleLinkage } from '../../lib/math/cluster-tree.ts'
-import { type HdbscanOptions, hdbscan, NOISE, squaredCoreDistances } from '../../lib/math/hdbscan.ts'
-import { spanningTree } from '../../lib/math/spanning-tree.ts'
+import {
+  clustersOf,
+  type HdbscanOptions,
+  type HdbscanResult,
+  hdbscan,
+  NOISE,
+  squaredCoreDistances,
+} from '../../lib/math/hdbscan.ts'
+import type { Table } from '../../lib/math/matrix.ts'
+import { type SpanningTree, spanningTree, spanningTreeOfMany } from '../../lib/math/spanning-tree.ts'
 import { condenseStraight } from '../../lib/math/straight.ts'
 import { sharedFolder } from '../shared.ts'
 import { type HdbscanCase, readHdbscanCase, renamed } from './reference-cases.ts'
 import { referenceLinkage } from './reference-order.ts'
 import { blobs, reordered, shuffled } from './tables.ts'
+
+type Hdbscan = (points: Table, n: number, d: number, options: HdbscanOptions) => HdbscanResult
+
+function throughTree(
+  treeOf: (points: Float64Array, n: number, d: number, minSamples: number) => SpanningTree,
+): Hdbscan {
+  return (points, n, d, options) => {
+    const tree = treeOf(new Float64Array(points), n, d, options.minSamples ?? options.minClusterSize)
+    return clustersOf(tree, n, options)
+  }
+}
+
+// hdbscan itself takes one way for few points and the other for many; here each has to do for any number.
+const ways: [string, Hdbscan][] = [
+  [
+    "by Prim's tree",
+    throughTree((points, n, d, k) => spanningTree(points, n, d, squaredCoreDistances(points, n, d, k))),
+  ],
+  ["by Boruvka's tree", throughTree(spanningTreeOfMany)],
+]
 
 const recipes: HdbscanOptions[] = [
   { minClusterSize: 6, minSamples: 2, clusterSelectionMethod: 'leaf' },
@@ -40,12 +68,12 @@ const TIED: Record<string, number> = {
 // ties of their own.
 const ROUNDED: Record<string, number[]> = { circles400: [1, 85, 248] }
 
-describe('laws', () => {
+describe.each(ways)('laws, %s', (_, cluster) => {
   for (const options of recipes) {
     const name = JSON.stringify(options)
     const [n, d] = [400, 3]
     const points = blobs(n, d, 7, 11)
-    const found = hdbscan(points, n, d, options)
+    const found = cluster(points, n, d, options)
 
     function expectSame(other: Clustering): void {
       expect(renamed(other.labels)).toEqual(renamed(found.labels))
@@ -63,7 +91,7 @@ describe('laws', () => {
     it(`gives shuffled points the same groups: ${name}`, () => {
       for (let seed = 1; seed <= 5; seed++) {
         const order = shuffled(n, seed)
-        const other = hdbscan(reordered(points, d, order), n, d, options)
+        const other = cluster(reordered(points, d, order), n, d, options)
         const back = Array.from({ length: n }, (_, i) => order.indexOf(i))
         expectSame({
           ...other,
@@ -79,7 +107,7 @@ describe('laws', () => {
       for (const scale of [1e-3, 3, 1e6]) {
         const epsilon = (options.clusterSelectionEpsilon ?? 0) * scale
         expectSame(
-          hdbscan(
+          cluster(
             points.map(x => x * scale),
             n,
             d,
@@ -88,14 +116,14 @@ describe('laws', () => {
         )
       }
       expectSame(
-        hdbscan(
+        cluster(
           points.map((x, p) => x + [5, -3, 8][p % 3]),
           n,
           d,
           options,
         ),
       )
-      expectSame(hdbscan(rotated(points, n), n, d, options))
+      expectSame(cluster(rotated(points, n), n, d, options))
     })
 
     it(`keeps groups to the minimum size, numbers them by first point, and scores from 0 to 1: ${name}`, () => {
@@ -118,34 +146,28 @@ describe('laws', () => {
       const twice = new Float64Array(2 * n * d)
       twice.set(points)
       twice.set(points, n * d)
-      const other = hdbscan(twice, 2 * n, d, options)
+      const other = cluster(twice, 2 * n, d, options)
       expect(other.labels.subarray(n)).toEqual(other.labels.subarray(0, n))
       expect(other.probabilities.subarray(n)).toEqual(other.probabilities.subarray(0, n))
       expect(other.outlierScores.subarray(n)).toEqual(other.outlierScores.subarray(0, n))
     })
   }
-
-  it('cuts the same data the same as float32 and as float64', () => {
-    const narrow = Float32Array.from(blobs(200, 4, 5, 3))
-    const options = { minClusterSize: 8, minSamples: 4 }
-    expect(hdbscan(narrow, 200, 4, options)).toEqual(hdbscan(Float64Array.from(narrow), 200, 4, options))
-  })
 })
 
-describe('hardly any points, or hardly different ones', () => {
+describe.each(ways)('hardly any points, or hardly different ones, %s', (_, cluster) => {
   const options = { minClusterSize: 5, minSamples: 3 }
 
   it('calls no points nothing, and one or two noise', () => {
-    expect(hdbscan(new Float64Array(0), 0, 3, options).labels).toHaveLength(0)
-    expect([...hdbscan(new Float64Array(3), 1, 3, options).labels]).toEqual([NOISE])
-    const two = hdbscan(Float64Array.from([0, 0, 0, 3, 4, 0]), 2, 3, options)
+    expect(cluster(new Float64Array(0), 0, 3, options).labels).toHaveLength(0)
+    expect([...cluster(new Float64Array(3), 1, 3, options).labels]).toEqual([NOISE])
+    const two = cluster(Float64Array.from([0, 0, 0, 3, 4, 0]), 2, 3, options)
     expect([...two.labels]).toEqual([NOISE, NOISE])
     expect([...two.outlierScores]).toEqual([0, 0])
     expect(two.spanningTreeWeight).toBe(5)
   })
 
   it('takes two points for one cluster when asked to', () => {
-    const two = hdbscan(Float64Array.from([0, 1]), 2, 1, { minClusterSize: 2, minSamples: 1, allowSingleCluster: true })
+    const two = cluster(Float64Array.from([0, 1]), 2, 1, { minClusterSize: 2, minSamples: 1, allowSingleCluster: true })
     expect([...two.labels]).toEqual([0, 0])
     expect([...two.probabilities]).toEqual([1, 1])
   })
@@ -153,22 +175,22 @@ describe('hardly any points, or hardly different ones', () => {
   it('finds no groups in fewer points than two groups need', () => {
     for (let n = 0; n < 10; n++) {
       for (const clusterSelectionMethod of ['eom', 'leaf'] as const) {
-        const { labels } = hdbscan(blobs(n, 2, 2, n), n, 2, { ...options, clusterSelectionMethod })
+        const { labels } = cluster(blobs(n, 2, 2, n), n, 2, { ...options, clusterSelectionMethod })
         expect([...labels]).toEqual(new Array(n).fill(NOISE))
       }
     }
   })
 
   it('measures density by the last neighbour where there are fewer than minSamples', () => {
-    const { labels } = hdbscan(Float64Array.from([0, 1, 2, 50, 51, 52]), 6, 1, { minClusterSize: 3, minSamples: 99 })
+    const { labels } = cluster(Float64Array.from([0, 1, 2, 50, 51, 52]), 6, 1, { minClusterSize: 3, minSamples: 99 })
     expect([...labels]).toEqual(new Array(6).fill(NOISE))
   })
 
   it('sees no groups in a hundred equal points, but one cluster if that is allowed', () => {
     const points = new Float64Array(300).fill(7)
-    const apart = hdbscan(points, 100, 3, options)
+    const apart = cluster(points, 100, 3, options)
     expect([...apart.labels]).toEqual(new Array(100).fill(NOISE))
-    const whole = hdbscan(points, 100, 3, { ...options, allowSingleCluster: true })
+    const whole = cluster(points, 100, 3, { ...options, allowSingleCluster: true })
     expect([...whole.labels]).toEqual(new Array(100).fill(0))
     expect([...whole.probabilities]).toEqual(new Array(100).fill(1))
     expect([...whole.outlierScores]).toEqual(new Array(100).fill(0))
@@ -177,7 +199,7 @@ describe('hardly any points, or hardly different ones', () => {
   it('separates two piles of equal points, and a straggler is noise', () => {
     const points = Float64Array.from({ length: 21 }, (_, i) => (i === 20 ? 5 : i % 2))
     for (const clusterSelectionMethod of ['eom', 'leaf'] as const) {
-      const found = hdbscan(points, 21, 1, { ...options, clusterSelectionMethod })
+      const found = cluster(points, 21, 1, { ...options, clusterSelectionMethod })
       expect([...found.labels]).toEqual(Array.from({ length: 21 }, (_, i) => (i === 20 ? NOISE : i % 2)))
       expect(found.outlierScores[20]).toBe(1)
     }
@@ -188,28 +210,67 @@ describe('hardly any points, or hardly different ones', () => {
       const i = p >> 1
       return p % 2 === 0 ? i % 10 : Math.floor(i / 10) + (i >= 50 ? 3 : 0)
     })
-    const found = hdbscan(grid, 100, 2, options)
+    const found = cluster(grid, 100, 2, options)
     expect(renamed(found.labels)).toEqual(Array.from({ length: 100 }, (_, i) => (i < 50 ? 0 : 1)))
     for (let seed = 1; seed <= 10; seed++) {
       const order = shuffled(100, seed)
-      const other = hdbscan(reordered(grid, 2, order), 100, 2, options)
+      const other = cluster(reordered(grid, 2, order), 100, 2, options)
       expect(renamed(other.labels)).toEqual(renamed(order.map(i => found.labels[i])))
     }
   })
 
   it('keeps the tree whole when distances are as small as numbers go', () => {
     const points = blobs(100, 2, 3, 5).map(x => x * 1e-160)
-    const found = hdbscan(points, 100, 2, options)
+    const found = cluster(points, 100, 2, options)
     for (const score of [...found.probabilities, ...found.outlierScores, ...found.persistence]) {
       expect(score).toBeGreaterThanOrEqual(0)
     }
   })
 })
 
+it('takes either way by itself, for tables of 32 bits as for 64, with the same answer to the last bit', () => {
+  const options = { minClusterSize: 8, minSamples: 4 }
+  for (const [n, d] of [
+    [0, 3],
+    [1, 3],
+    [2, 3],
+    [60, 4],
+    [300, 4],
+    [900, 4],
+  ]) {
+    const narrow = Float32Array.from(blobs(n, d, 5, 3))
+    const found = hdbscan(narrow, n, d, options)
+    expect(hdbscan(Float64Array.from(narrow), n, d, options)).toEqual(found)
+    for (const [, cluster] of ways) expect(cluster(narrow, n, d, options)).toEqual(found)
+  }
+})
+
+it('keeps each cluster that was born below epsilon with the first one above it that was not', () => {
+  // Six on each place. The places are 1 apart in pairs, pairs 2 apart, fours 4 apart; the last place is far off.
+  const places = [0, 1, 3, 4, 8, 9, 11, 12, 100]
+  const points = Float64Array.from({ length: 54 }, (_, i) => places[Math.floor(i / 6)] + 1e-3 * (i % 6))
+  function sizes(clusterSelectionEpsilon: number): number[] {
+    const options = {
+      minClusterSize: 6,
+      minSamples: 1,
+      clusterSelectionMethod: 'leaf',
+      clusterSelectionEpsilon,
+    } as const
+    const { labels, persistence } = hdbscan(points, 54, 1, options)
+    return Array.from(persistence, (_, label) => labels.filter(other => other === label).length)
+  }
+  expect(sizes(0)).toEqual([6, 6, 6, 6, 6, 6, 6, 6, 6])
+  expect(sizes(1.5)).toEqual([12, 12, 12, 12, 6])
+  expect(sizes(3)).toEqual([24, 24, 6])
+  expect(sizes(10)).toEqual([48, 6])
+})
+
 it('refuses what is no number, and options that make no sense', () => {
   const points = blobs(20, 2, 2, 1)
   expect(() => hdbscan(points.with(7, Number.NaN), 20, 2, { minClusterSize: 5 })).toThrow(/index 7 \(row 3\)/)
   expect(() => hdbscan(points.with(8, -Infinity), 20, 2, { minClusterSize: 5 })).toThrow(RangeError)
+  const many = blobs(900, 2, 5, 1)
+  expect(() => hdbscan(many.with(1799, Infinity), 900, 2, { minClusterSize: 5 })).toThrow(/index 1799 \(row 899\)/)
   expect(() => hdbscan(points, 20, 2, { minClusterSize: 1 })).toThrow(/minClusterSize/)
   expect(() => hdbscan(points, 20, 2, { minClusterSize: 2.5 })).toThrow(/minClusterSize/)
   expect(() => hdbscan(points, 20, 2, { minClusterSize: 5, minSamples: 0 })).toThrow(/minSamples/)
@@ -259,9 +320,11 @@ describe('scikit-learn-contrib/hdbscan 0.8.43', () => {
   })
 
   for (const wanted of cases) {
-    it(`gives the same numbers for ${wanted.name} in our own order, but where edges are equal`, () => {
+    it.each(
+      ways,
+    )(`gives the same numbers for ${wanted.name} in our own order, but where edges are equal: %s`, (_, cluster) => {
       const { points, n, d, options } = wanted
-      const found = hdbscan(points, n, d, options)
+      const found = cluster(points, n, d, options)
       // euclidean_distances of scikit-learn rounds more than we do, most of all between equal points.
       expect(Math.abs(found.spanningTreeWeight / wanted.spanningTreeWeight - 1)).toBeLessThan(1e-7)
       const tied = tiedPoints(wanted, found)
@@ -281,7 +344,9 @@ describe('scikit-learn-contrib/hdbscan 0.8.43', () => {
   const large = sharedFolder('reference', 'hdbscan', 'large12000.json')
   it.skipIf(large === undefined)('gives the same numbers for 12,000 points, but where edges are equal', () => {
     const wanted = readHdbscanCase(large as string)
-    const found = hdbscan(wanted.points, wanted.n, wanted.d, wanted.options)
+    const { points, n, d, options } = wanted
+    const found = hdbscan(points, n, d, options)
+    for (const [, cluster] of ways) expect(cluster(points, n, d, options)).toEqual(found)
     expect(found.spanningTreeWeight).toBeCloseTo(wanted.spanningTreeWeight, 6)
     expect(renamed(found.labels)).toEqual(renamed(wanted.labels))
     const tied = tiedPoints(wanted, found)

@@ -11,7 +11,6 @@ export function referenceLinkage(points: Float64Array, n: number, d: number, min
     from: new Int32Array(n - 1),
     to: new Int32Array(n - 1),
     weight: new Float64Array(n - 1),
-    length: new Float64Array(n - 1),
   }
   const reach = new Float64Array(n).fill(Infinity)
   const outside = new Set(Array.from({ length: n }, (_, i) => i))
@@ -20,7 +19,7 @@ export function referenceLinkage(points: Float64Array, n: number, d: number, min
     outside.delete(current)
     let next = -1
     for (const i of outside) {
-      reach[i] = Math.min(reach[i], edges[current][i].weight)
+      reach[i] = Math.min(reach[i], Math.sqrt(edges[current][i].weight))
       if (next < 0 || reach[i] < reach[next]) next = i
     }
     // It notes the point added last, not the one that is near: enough for the order of merges.

@@ -3,8 +3,9 @@
 import { describe, expect, it } from 'vitest'
 import { NOISE } from '../../lib/math/hdbscan.ts'
 import { normalizeRows } from '../../lib/math/matrix.ts'
+import { nearestNeighbors } from '../../lib/math/neighbors.ts'
 import { createRandom } from '../../lib/math/random.ts'
-import { clusterThemes, scaledRecipe, THEME_RECIPE } from '../../lib/math/themes.ts'
+import { clusterThemes, firstNeighborhoods, scaledRecipe, THEME_RECIPE } from '../../lib/math/themes.ts'
 
 const D = 32
 
@@ -97,6 +98,21 @@ describe('clusterThemes', () => {
     const { labels, count } = cluster(vectors)
     expect(labels[0]).toBe(NOISE)
     expect(count).toBeGreaterThanOrEqual(3)
+  })
+
+  it('is the same from neighbours that somebody else found, which are asked of the rows that say something', () => {
+    // Groups wide enough that which neighbours a row has matters, so large that they are split, and rows of zeros between.
+    const { vectors } = planted([60, 70, 80], 1.1, 9)
+    for (const row of [0, 63, 64, 209]) vectors.fill(0, row * D, (row + 1) * D)
+    const job = { vectors, n: 210, d: D, recipe: { ...THEME_RECIPE, largestShare: 0.3 }, seed: 7 }
+    const { data, n, d, k, metric } = firstNeighborhoods(job)
+    expect(n).toBe(206)
+    const neighbors = nearestNeighbors(data, n, d, k, metric)
+    const alone = clusterThemes(job)
+    expect(clusterThemes({ ...job, neighbors })).toEqual(alone)
+    // And they are used, not found again: others give other themes.
+    const wrong = { ...neighbors, indices: neighbors.indices.map(index => (index + 77) % n) }
+    expect(clusterThemes({ ...job, neighbors: wrong })).not.toEqual(alone)
   })
 })
 

@@ -110,11 +110,11 @@ describe('keywords of a topic', () => {
   it('write a word as it is written inside sentences', () => {
     const [topic] = keywordsOf([
       [
-        'China and R&D matter.',
-        'R&D in China, and EBITDA.',
-        'EBITDA, SG&A and e-commerce.',
-        'E-commerce grows; SG&A of 3D NAND.',
-        '3D NAND ramps.',
+        'In China, R&D, EBITDA, SG&A, e-commerce, 3D NAND.',
+        'The e-commerce, SG&A, EBITDA, China, R&D, 3D NAND.',
+        'China grows.',
+        'E-commerce grows.',
+        'E-commerce ramps.',
       ],
       BANK,
     ]).map(terms)
@@ -176,6 +176,48 @@ describe('keywords of a topic', () => {
       const single = terms(topic).filter(term => !term.includes(' '))
       for (const a of single) for (const b of single) if (a !== b) expect(sameStem(a, b)).toBe(false)
     }
+  })
+
+  it('leave a word to the topic that says it a third as often again, unless half of the sentences have it', () => {
+    const copper = (inflation: number, of: number) =>
+      Array.from({ length: of }, (_, i) => (i < inflation ? 'Copper, zinc, tin, inflation.' : 'Copper, zinc, tin.'))
+    const [lesser, greater] = keywordsOf([copper(3, 12), copper(6, 12)]).map(terms)
+    expect(lesser).not.toContain('inflation')
+    expect(greater).toContain('inflation')
+    const [half] = keywordsOf([copper(6, 12), copper(12, 12)]).map(terms)
+    expect(half).toContain('inflation')
+  })
+
+  it('are said together: a word that meets none of the others gives way', () => {
+    const together = 'Wells, pipelines, drilling, permits, flaring.'
+    const [topic] = keywordsOf([[together, together, together, 'Umbrellas.', 'Umbrellas again.'], BANK]).map(terms)
+    expect(topic).toEqual(expect.arrayContaining(['wells', 'pipelines', 'drilling', 'permits', 'flaring']))
+    expect(topic).not.toContain('umbrellas')
+  })
+
+  it('hold a word said once where its sentence holds most of the others, and not elsewhere', () => {
+    const [topic] = keywordsOf([
+      [
+        'Wells, drilling, pipelines.',
+        'Drilling, wells, permits, pipelines.',
+        'Permits, drilling, flaring.',
+        'Whistles.',
+      ],
+      BANK,
+    ]).map(terms)
+    expect(topic).toEqual(expect.arrayContaining(['drilling', 'wells', 'pipelines', 'permits']))
+    expect(topic).not.toContain('whistles')
+    const [central] = keywordsOf([
+      [
+        'Wells, drilling, pipelines.',
+        'Drilling, wells, permits, pipelines, flaring.',
+        'Permits, drilling.',
+        'Whistles.',
+      ],
+      BANK,
+    ]).map(terms)
+    expect(central.at(-1)).toBe('flaring')
+    expect(central).not.toContain('whistles')
   })
 
   it('fall back on vague words rather than on nothing', () => {

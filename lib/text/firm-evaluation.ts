@@ -1,0 +1,86 @@
+// How far one firm's topics hold: are they apart, and do they come again with another seed or with a tenth less to go by.
+// Clusters the firm twice more by the recipe its topics were made with, in a worker thread; writes nothing.
+// Left to others: keywords (coherence.ts), means over firms.
+
+import { adjustedRandIndex } from '../math/agreement.ts'
+import { type ClusterRecipe, clusterDistinct, clusterExactly, NOISE } from '../math/engine.ts'
+import { clusterWithLibraries } from '../math/engine-libraries.ts'
+import { createRandom } from '../math/random.ts'
+import { silhouette } from '../math/silhouette.ts'
+import type { EngineName } from './firm-topics.ts'
+
+export type EvaluationJob = {
+  engine: EngineName
+  recipe: ClusterRecipe
+  /** The seed the topics were made with, and another. */
+  seed: number
+  otherSeed: number
+  /** n × d, in the order in which they were clustered. */
+  vectors: Float32Array
+  d: number
+  /** Topic of each of n sentences, or NOISE. */
+  topicOfSentence: Int32Array
+}
+
+export type FirmEvaluation = {
+  silhouette: number | undefined
+  /** Adjusted Rand index with the topics of the other seed, and, on the sentences kept, with those of nine tenths. */
+  seedAgreement: number | undefined
+  tenthAgreement: number | undefined
+}
+
+/** Rows left, in order, when a tenth (rounded) of n is taken away by chance. */
+export function keptRows(n: number, seed: number): Int32Array {
+  const random = createRandom(seed)
+  const rows = Int32Array.from({ length: n }, (_, i) => i)
+  const taken = Math.round(n / 10)
+  // Fisher and Yates, stopped when the tenth is drawn.
+  for (let i = 0; i < taken; i++) {
+    const j = i + random.int(n - i)
+    const row = rows[i]
+    rows[i] = rows[j]
+    rows[j] = row
+  }
+  return rows.slice(taken).sort()
+}
+
+/** Undefined for a firm with too few different sentences for two topics: there is nothing to judge. */
+export function evaluateFirm(job: EvaluationJob): FirmEvaluation | undefined {
+  const { recipe, vectors, d, topicOfSentence } = job
+  const n = topicOfSentence.length
+  if (!isEnough(vectors, n, d, recipe)) return undefined
+  const cluster = job.engine === 'exact' ? clusterExactly : clusterWithLibraries
+  const other = cluster(vectors, n, d, recipe, job.otherSeed).labels
+  const kept = keptRows(n, job.otherSeed)
+  const rows = new Float32Array(kept.length * d)
+  for (const [place, row] of kept.entries()) rows.set(vectors.subarray(row * d, (row + 1) * d), place * d)
+  // With the seed it had: what changes here is the sentences.
+  const ofKept = cluster(rows, kept.length, d, recipe, job.seed).labels
+  return {
+    silhouette: silhouette(vectors, n, d, topicOfSentence),
+    seedAgreement: agreement(topicOfSentence, other),
+    tenthAgreement: agreement(
+      kept.map(row => topicOfSentence[row]),
+      ofKept,
+    ),
+  }
+}
+
+/** Asks the rule for small firms itself, which lets an engine see only what it may cluster. */
+function isEnough(vectors: Float32Array, n: number, d: number, recipe: ClusterRecipe): boolean {
+  let enough = false
+  clusterDistinct(vectors, n, d, recipe, (_, count) => {
+    enough = true
+    return { labels: new Int32Array(count), probabilities: new Float32Array(count) }
+  })
+  return enough
+}
+
+/**
+ * Adjusted Rand index of two answers for the same sentences, noise counted as a group. Undefined where neither has a
+ * topic: they are the same, but hold nothing that could have differed.
+ */
+export function agreement(left: Int32Array, right: Int32Array): number | undefined {
+  const empty = left.every(topic => topic === NOISE) && right.every(topic => topic === NOISE)
+  return empty ? undefined : adjustedRandIndex(left, right)
+}

@@ -1,0 +1,21 @@
+// The few figures that several parts of the bench take of labels and of times.
+
+import { NOISE } from '../../lib/math/engine.ts'
+
+export function clustersIn(labels: ArrayLike<number>): number {
+  return new Set(Array.from(labels).filter(label => label !== NOISE)).size
+}
+
+/** Share of the rows that are in no cluster. */
+export function noiseIn(labels: ArrayLike<number>): number {
+  return Array.from(labels).filter(label => label === NOISE).length / labels.length
+}
+
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2
+}

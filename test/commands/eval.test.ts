@@ -1,0 +1,192 @@
+// What `eval` says of the sample quarter, reckoned again from the tables; and that it changes nothing.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Evaluation, FirmMeasures } from '../../commands/eval.ts'
+import { query } from '../../commands/sql.ts'
+import { withDatabase } from '../../lib/db/open.ts'
+import { adjustedRandIndex } from '../../lib/math/agreement.ts'
+import { readSettings } from '../../lib/settings.ts'
+import { coherence, countWords, diversity, topWords } from '../../lib/text/coherence.ts'
+import { fingerprints, quarterdeck, sample, scratchHome, succeed } from '../run.ts'
+
+const QUARTER = '2024Q3'
+const { home, remove } = scratchHome()
+const settings = { ...readSettings({}), home }
+
+const rows = (statement: string) => withDatabase(settings, sql => query(sql, statement))
+const prints = () => withDatabase(settings, sql => fingerprints(sql))
+const figures = async (words: readonly string[], env: Record<string, string> = {}): Promise<Evaluation> =>
+  JSON.parse(await succeed(['eval', '--quarter', QUARTER, '--json', ...words], { home, env }))
+const withoutTime = ({ seconds: _, ...rest }: Evaluation) => rest
+const meanOf = (values: (number | null)[]) => {
+  const defined = values.filter(value => value !== null)
+  return defined.reduce((sum, value) => sum + value, 0) / defined.length
+}
+
+let quarter: Evaluation
+beforeAll(async () => {
+  await succeed(['ingest', sample(QUARTER), '--quarter', QUARTER], { home })
+  for (const verb of ['embed', 'cluster-firm']) await succeed([verb, '--quarter', QUARTER], { home })
+  quarter = await figures([])
+}, 200_000)
+afterAll(remove)
+
+describe('eval of a quarter', () => {
+  it('counts firms, sentences, topics and noise as the tables have them', async () => {
+    const stored = await rows(`
+      select firm_id, count(*)::int as sentences, count(distinct topic_id)::int as topics,
+        count(*) filter (where topic_id is null)::int as noise
+      from topic_sentences where quarter = '${QUARTER}' group by 1 order by 1`)
+    expect(quarter).toMatchObject({ quarter: QUARTER, firm: null, firms: 14, firmsTooSmall: 0 })
+    expect(
+      quarter.firmsMeasured.map(one => [one.firm, one.sentences, one.topics, Math.round(one.noise * one.sentences)]),
+    ).toEqual(stored.map(row => [row.firm_id, row.sentences, row.topics, row.noise]))
+    const sentences = quarter.firmsMeasured.reduce((sum, one) => sum + one.sentences, 0)
+    const noise = stored.reduce((sum, row) => sum + Number(row.noise), 0)
+    expect(quarter.sentences).toBe(sentences)
+    expect(quarter.noise).toBeCloseTo(noise / sentences, 12)
+    const [{ largest }] = await rows("select max(size)::int as largest from topics where firm_id = 'HLPW'")
+    const one = measuresOf(quarter, 'HLPW')
+    expect(one.largestTopic).toBeCloseTo(Number(largest) / one.sentences, 12)
+  })
+
+  it("measures keywords over the quarter's sentences without talk", async () => {
+    const topics = await rows(`select firm_id, keywords from topics where quarter = '${QUARTER}'`)
+    const texts = await rows(`select text from sentences where quarter = '${QUARTER}' and talk is null`)
+    const wordsOf = (row: Record<string, unknown>) => topWords(row.keywords as string[])
+    const counts = countWords(
+      texts.map(row => String(row.text)),
+      topics.map(wordsOf),
+    )
+    const all = topics.map(row => coherence(wordsOf(row), counts) ?? null)
+    expect(quarter.npmi).toBeCloseTo(meanOf(all), 10)
+    const own = topics.filter(row => row.firm_id === 'HLPW').map(wordsOf)
+    const one = measuresOf(quarter, 'HLPW')
+    expect(one.npmi).toBeCloseTo(meanOf(own.map(topic => coherence(topic, counts) ?? null)), 10)
+    expect(one.diversity).toBe(diversity(own))
+  })
+
+  it('gives means over firms', () => {
+    const firms = quarter.firmsMeasured
+    for (const figure of ['silhouette', 'diversity', 'seedAri', 'tenthAri', 'largestTopic'] as const)
+      expect(quarter[figure], figure).toBeCloseTo(meanOf(firms.map(one => one[figure])), 12)
+    expect(quarter.topicsAFirm).toBeCloseTo(quarter.topics / 14, 12)
+    const sorted = firms.map(one => one.topics).sort((a, b) => a - b)
+    expect(quarter.medianTopics).toBe((sorted[6] + sorted[7]) / 2)
+  })
+
+  it('finds planted stories more stable than chance', () => {
+    expect(quarter.seedAri).toBeGreaterThan(0.3)
+    expect(quarter.tenthAri).toBeGreaterThan(0.2)
+    expect(quarter.silhouette).toBeGreaterThan(0)
+  })
+
+  it('gives the same again on another number of threads, and changes nothing but runs', async () => {
+    const before = await prints()
+    const work = await rows('select * from work order by 1, 2, 3')
+    expect(withoutTime(await figures([], { QUARTERDECK_THREADS: '1' }))).toEqual(withoutTime(quarter))
+    expect(await prints()).toEqual(before)
+    expect(await rows('select * from work order by 1, 2, 3')).toEqual(work)
+    const [run] = await rows('select command, quarter, outcome, counts from runs order by run_id desc limit 1')
+    expect(run).toMatchObject({ command: 'eval', quarter: QUARTER, outcome: 'done', counts: { firms: 14 } })
+  })
+
+  it('measures a sample evenly by name, each firm as in the whole quarter', async () => {
+    const four = await figures(['--sample', '4'])
+    expect(four.firmsMeasured).toEqual([0, 3, 7, 10].map(i => quarter.firmsMeasured[i]))
+    expect(four.firms).toBe(4)
+  })
+
+  it('prints a table of measures', async () => {
+    const table = await succeed(['eval', '--quarter', QUARTER], { home })
+    expect(table).toMatch(/^2024Q3 +value +meaning/)
+    for (const measure of ['firms', 'noise', 'topics a firm', 'silhouette', 'NPMI', 'diversity', 'other seed', 'tenth'])
+      expect(table).toContain(measure)
+    expect(table).toContain(`${(100 * (quarter.noise ?? 0)).toFixed(1)} %`)
+  })
+})
+
+describe('eval of a firm', () => {
+  it('gives what the quarter says of it', async () => {
+    const firm = await figures(['--firm', 'hlpw'])
+    expect(firm).toMatchObject({ firm: 'HLPW', firms: 1 })
+    expect(firm.firmsMeasured).toEqual([measuresOf(quarter, 'HLPW')])
+    const table = await succeed(['eval', '--quarter', QUARTER, '--firm', 'HLPW'], { home })
+    expect(table).toMatch(/^HLPW 2024Q3 +value +meaning/)
+  })
+
+  it('agrees with the topics that cluster-firm itself makes with the other seed, and judges those by their own recipe', async () => {
+    const topicsOf = async () =>
+      (
+        await rows(
+          `select topic_id from topic_sentences where quarter = '${QUARTER}' and firm_id = 'ORVX' order by sentence_id`,
+        )
+      ).map(row => (row.topic_id === null ? -1 : Number(String(row.topic_id).split('/')[2])))
+    const first = await topicsOf()
+    const again = ['cluster-firm', '--quarter', QUARTER, '--firm', 'ORVX']
+    await succeed([...again, '--seed', '43'], { home })
+    expect(measuresOf(quarter, 'ORVX').seedAri).toBeCloseTo(adjustedRandIndex(first, await topicsOf()), 12)
+    // The other way round it is the same agreement, and the seed of the topics themselves says nothing.
+    const back = await figures(['--firm', 'ORVX', '--seed', '42'])
+    expect(back.seedAri).toBeCloseTo(measuresOf(quarter, 'ORVX').seedAri ?? Number.NaN, 12)
+    const same = await quarterdeck(['eval', '--quarter', QUARTER, '--firm', 'ORVX', '--seed', '43'], { home })
+    expect(same.code).toBe(1)
+    expect(same.stderr).toMatch(/--seed 43: the topics of ORVX were made with it/)
+    await succeed(again, { home })
+    expect(await topicsOf()).toEqual(first)
+  })
+})
+
+describe('eval of what cannot be measured', () => {
+  it('refuses a firm that is not there, a quarter that is not there, and a sample of nothing', async () => {
+    const failed = async (...words: string[]) => {
+      const { code, stderr } = await quarterdeck(['eval', ...words], { home })
+      return `${code} ${stderr}`
+    }
+    expect(await failed('--quarter', QUARTER, '--firm', 'NOBODY')).toMatch(/^1 .*no firm NOBODY in 2024Q3/)
+    expect(await failed('--quarter', '2019Q1')).toMatch(/^1 .*no calls of 2019Q1; it has 2024Q3/)
+    expect(await failed('--quarter', QUARTER, '--sample', '0')).toMatch(/^2 .*--sample is "0"/)
+    expect(await failed('--quarter', QUARTER, '--seed', 'x')).toMatch(/^2 .*--seed is "x"/)
+    expect(await failed()).toMatch(/^2 .*--quarter is missing/)
+  })
+
+  it('refuses topics that another version made, since the versions would be compared as well', async () => {
+    const exchange = (from: string, to: string) =>
+      withDatabase(
+        settings,
+        sql => sql`
+          update work set recipe = regexp_replace(recipe, ${from}, ${to})
+          where stage = 'cluster-firm' and quarter = ${QUARTER} and firm_id = 'HLPW'`,
+      )
+    await exchange('"method":', '"method":9')
+    const { code, stderr } = await quarterdeck(['eval', '--quarter', QUARTER], { home })
+    await exchange('"method":9', '"method":')
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/topics of HLPW 2024Q3 were made by another version/)
+    expect(stderr).toContain('→ quarterdeck cluster-firm --quarter 2024Q3')
+    expect((await figures(['--firm', 'HLPW'])).firms).toBe(1)
+  })
+
+  it('asks for cluster-firm first, and says of a firm with too few sentences that there is nothing to measure', async () => {
+    const few =
+      'Our brewery sold eleven thousand barrels of stout. Hop prices doubled in Oregon. A bottling line broke.\n'
+    await succeed(['ingest', '-', '--quarter', '2023Q1', '--firm', 'TINY'], { home, stdin: few })
+    const early = await quarterdeck(['eval', '--quarter', '2023Q1'], { home })
+    expect(early.code).toBe(1)
+    expect(early.stderr).toMatch(/eval of 2023Q1 needs cluster-firm first: 1 of 1 left to do/)
+    expect(early.stderr).toContain('→ quarterdeck cluster-firm --quarter 2023Q1')
+    for (const verb of ['embed', 'cluster-firm']) await succeed([verb, '--quarter', '2023Q1'], { home })
+    expect(await succeed(['eval', '--quarter', '2023Q1'], { home })).toMatch(/No firm of 2023Q1/)
+    expect(await succeed(['eval', '--quarter', '2023Q1', '--firm', 'tiny'], { home })).toMatch(
+      /TINY has too few different sentences in 2023Q1/,
+    )
+    const found = JSON.parse(await succeed(['eval', '--quarter', '2023Q1', '--json'], { home }))
+    expect(found).toMatchObject({ firms: 0, firmsTooSmall: 1, noise: null, seedAri: null, firmsMeasured: [] })
+  })
+})
+
+function measuresOf({ firmsMeasured }: Evaluation, firm: string): FirmMeasures {
+  const found = firmsMeasured.find(one => one.firm === firm)
+  if (found === undefined) throw new Error(`${firm} was not measured`)
+  return found
+}

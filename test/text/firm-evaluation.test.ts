@@ -1,0 +1,98 @@
+// What is judged of one firm: the draw of a tenth, and that topics which hold are told from topics which do not.
+
+import { describe, expect, it } from 'vitest'
+import { type ClusterRecipe, clusterExactly, FIRM_RECIPE, NOISE } from '../../lib/math/engine.ts'
+import { silhouette } from '../../lib/math/silhouette.ts'
+import { type EvaluationJob, evaluateFirm, keptRows } from '../../lib/text/firm-evaluation.ts'
+import { directions, shuffled } from '../math/tables.ts'
+
+describe('keptRows', () => {
+  it('takes a tenth away and keeps the others in their order, each once', () => {
+    for (const n of [0, 1, 4, 5, 10, 99, 250]) {
+      const kept = [...keptRows(n, 7)]
+      expect(kept).toHaveLength(n - Math.round(n / 10))
+      expect(kept).toEqual([...new Set(kept)].sort((a, b) => a - b))
+      expect(kept.every(row => row >= 0 && row < n)).toBe(true)
+    }
+  })
+
+  it('takes the same for a seed, and others for another', () => {
+    expect(keptRows(200, 1)).toEqual(keptRows(200, 1))
+    expect(keptRows(200, 1)).not.toEqual(keptRows(200, 2))
+  })
+
+  it('takes every row equally often', () => {
+    const n = 20
+    const rounds = 4000
+    const times = new Float64Array(n)
+    for (let seed = 0; seed < rounds; seed++) for (const row of keptRows(n, seed)) times[row]++
+    // Nine tenths of 4,000 is 3,600, give or take 19; six of these is chance no more.
+    for (const count of times) expect(Math.abs(count - 0.9 * rounds)).toBeLessThan(6 * 19)
+  })
+})
+
+describe('evaluateFirm', () => {
+  const n = 160
+  const d = 24
+  const seed = 11
+  // Excess of mass, so that a round group is one topic: leaves would split it, and differently each time.
+  const recipe: ClusterRecipe = { ...FIRM_RECIPE, selection: 'eom' }
+  const firm = (vectors: Float32Array): EvaluationJob => ({
+    engine: 'exact',
+    recipe,
+    seed,
+    otherSeed: 12,
+    vectors,
+    d,
+    topicOfSentence: clusterExactly(vectors, vectors.length / d, d, recipe, seed).labels,
+  })
+
+  it('finds topics that stand apart stable, and topics of chance not', () => {
+    const clear = evaluateFirm(firm(directions(n, d, 5, 2, 0.2)))
+    const blurred = evaluateFirm(firm(directions(n, d, 5, 2, 6)))
+    expect(clear?.silhouette).toBeGreaterThan(0.5)
+    expect(clear?.seedAgreement).toBeGreaterThan(0.9)
+    expect(clear?.tenthAgreement).toBeGreaterThan(0.9)
+    expect(blurred?.silhouette).toBeLessThan(0.2)
+    expect(blurred?.seedAgreement).toBeLessThan(0.9)
+    expect(blurred?.tenthAgreement).toBeLessThan(0.9)
+  })
+
+  it('gives the same for the same firm', () => {
+    const job = firm(directions(n, d, 5, 2, 2))
+    expect(evaluateFirm(job)).toEqual(evaluateFirm(job))
+  })
+
+  it('judges the topics that are given, not those it finds itself', () => {
+    const job = firm(directions(n, d, 5, 2, 0.2))
+    const order = shuffled(n, 4)
+    const topicOfSentence = job.topicOfSentence.map((_, i, all) => all[order[i]])
+    const wrong = evaluateFirm({ ...job, topicOfSentence })
+    expect(wrong?.silhouette).toBe(silhouette(job.vectors, n, d, topicOfSentence))
+    expect(Math.abs(wrong?.seedAgreement ?? 1)).toBeLessThan(0.1)
+    expect(Math.abs(wrong?.tenthAgreement ?? 1)).toBeLessThan(0.1)
+  })
+
+  it('finds perfect agreement with itself: the same seed', () => {
+    const job = firm(directions(n, d, 5, 2, 2))
+    expect(evaluateFirm({ ...job, otherSeed: seed })?.seedAgreement).toBe(1)
+  })
+
+  it('does not judge a firm that has too few different sentences for two topics', () => {
+    const few = directions(11, d, 2, 3)
+    const many = new Float32Array(110 * d)
+    for (let copy = 0; copy < 10; copy++) many.set(few, copy * few.length)
+    expect(evaluateFirm(firm(few))).toBeUndefined()
+    expect(evaluateFirm(firm(many))).toBeUndefined()
+    expect(evaluateFirm(firm(new Float32Array(0)))).toBeUndefined()
+    expect(evaluateFirm(firm(directions(12, d, 2, 3)))).toBeDefined()
+  })
+
+  it('calls two clusterings without a topic no agreement', () => {
+    const vectors = directions(n, d, 5, 2, 2)
+    // Five groups of 32 sentences: none reaches 70.
+    const large = { ...recipe, minClusterSize: 70 }
+    const found = evaluateFirm({ ...firm(vectors), recipe: large, topicOfSentence: new Int32Array(n).fill(NOISE) })
+    expect(found).toEqual({ silhouette: undefined, seedAgreement: undefined, tenthAgreement: undefined })
+  })
+})

@@ -1,0 +1,100 @@
+// What comes out of a firm's job, whatever the clustering found: laws, on invented firms.
+
+import { describe, expect, it } from 'vitest'
+import { NOISE } from '../../lib/math/engine.ts'
+import { createRandom, seedFrom } from '../../lib/math/random.ts'
+import { type FirmClusterRecipe, firmJobOf, STANDARD_RECIPE, topicsOfFirm } from '../../lib/text/firm-topics.ts'
+
+const SUBJECTS = ['rigs in the basin', 'cloud software renewals', 'drug trials', 'store openings', 'freight rates']
+const d = 16
+
+/** Sentences around one direction each subject, then strays; `copies` of the first sentence and of the last one more. */
+function firm(perSubject: number, strays: number, copies = 0) {
+  const random = createRandom(perSubject * 1000 + strays)
+  const rows: { text: string; direction: number[] }[] = []
+  const noisy = (axis: number | undefined) =>
+    Array.from({ length: d }, (_, t) => (t === axis ? 1 : 0) + 1.6 * (random.next() - 0.5)) // so wide that some is noise
+  for (const [axis, subject] of SUBJECTS.entries())
+    for (let i = 0; i < perSubject; i++)
+      rows.push({ text: `We talked about ${subject} as number ${i} of our plans this year.`, direction: noisy(axis) })
+  for (let i = 0; i < strays; i++) rows.push({ text: `Something else entirely, ${i}.`, direction: noisy(undefined) })
+  const [first, last] = [rows[0], rows[rows.length - 1]]
+  for (let i = 0; i < copies; i++) rows.push(first, last)
+  const vectors = new Float32Array(rows.length * d)
+  for (const [i, { direction }] of rows.entries())
+    for (let t = 0; t < d; t++) vectors[i * d + t] = direction[t] / Math.hypot(...direction)
+  const sentences = rows.map(row => ({ text: row.text }))
+  return { firmId: 'ACME', name: 'Acme Anvils Inc', sentences, vectors }
+}
+
+const BACKGROUND = { d, firmCount: 1, firmsUsingWord: new Map<string, number>() }
+const run = (input: ReturnType<typeof firm>, changes: Partial<FirmClusterRecipe> = {}) =>
+  topicsOfFirm(firmJobOf('2024Q3', input, { ...STANDARD_RECIPE, epochs: 50, ...changes }, BACKGROUND))
+
+describe('the job of a firm', () => {
+  it('mixes the seed with firm and quarter, and knows the words of the firm', () => {
+    const input = firm(1, 0)
+    const job = firmJobOf('2024Q3', input, STANDARD_RECIPE, BACKGROUND)
+    expect(job.seed).toBe(seedFrom(STANDARD_RECIPE.seed, 'ACME', '2024Q3'))
+    expect(firmJobOf('2024Q4', input, STANDARD_RECIPE, BACKGROUND).seed).not.toBe(job.seed)
+    expect(job.ownWords).toEqual(['ACME', 'Acme', 'Anvils', 'Inc'])
+    expect(job.vectors).toBe(input.vectors)
+  })
+})
+
+describe('the topics of a firm', () => {
+  it('partition its sentences: members and labels agree, largest first, none under the least size', () => {
+    const input = firm(12, 20)
+    const { topics, topicOfSentence, probabilities } = run(input)
+    expect(topics.length).toBeGreaterThanOrEqual(2)
+    expect(topicOfSentence).toContain(NOISE)
+    for (const [number, topic] of topics.entries()) {
+      expect(topic.members).toEqual([...topicOfSentence.keys()].filter(row => topicOfSentence[row] === number))
+      expect(topic.members.length).toBeGreaterThanOrEqual(STANDARD_RECIPE.minClusterSize)
+      if (number > 0) expect(topic.members.length).toBeLessThanOrEqual(topics[number - 1].members.length)
+      expect(Math.hypot(...topic.centroid)).toBeCloseTo(1, 6)
+      expect(topic.representatives.every(row => topic.members.includes(row))).toBe(true)
+    }
+    for (const [row, topic] of topicOfSentence.entries()) expect(probabilities[row] > 0).toBe(topic !== NOISE)
+  })
+
+  it('are the same for copies of a sentence: first label, second label and probability', () => {
+    const input = firm(12, 20, 25)
+    for (const reassignNoise of ['no', 'as near as its own', -1] as const) {
+      const { topicOfSentence, reassignedTopicOfSentence, probabilities } = run(input, { reassignNoise })
+      const answer = (row: number) => [topicOfSentence[row], reassignedTopicOfSentence[row], probabilities[row]]
+      const answerOf = new Map<string, unknown>()
+      for (const [row, { text }] of input.sentences.entries()) {
+        if (answerOf.has(text)) expect(answer(row)).toEqual(answerOf.get(text))
+        answerOf.set(text, answer(row))
+      }
+      expect(answerOf.size).toBe(input.sentences.length - 50)
+    }
+  })
+
+  it('are not changed by a second label, which only noise gets', () => {
+    const input = firm(12, 40)
+    const { reassignedTopicOfSentence: none, ...without } = run(input)
+    const { reassignedTopicOfSentence: given, ...withSecond } = run(input, { reassignNoise: -1 })
+    expect(withSecond).toEqual(without)
+    expect(none.every(topic => topic === NOISE)).toBe(true)
+    expect([...given.keys()].filter(row => given[row] !== NOISE)).toEqual(
+      [...without.topicOfSentence.keys()].filter(row => without.topicOfSentence[row] === NOISE),
+    )
+    expect(given.some(topic => topic !== NOISE)).toBe(true)
+  })
+
+  it.each([
+    'exact',
+    'libraries',
+  ] as const)('are none for fewer different sentences than two topics need (%s)', engine => {
+    for (let n = 0; n < 12; n++) {
+      const whole = firm(3, 0, 40) // 15 different ones and 80 copies
+      const input = { ...whole, sentences: whole.sentences.slice(0, n), vectors: whole.vectors.slice(0, n * d) }
+      const { topics, topicOfSentence, probabilities } = run(input, { engine })
+      expect(topics).toEqual([])
+      expect([...topicOfSentence]).toEqual(new Array(n).fill(NOISE))
+      expect([...probabilities]).toEqual(new Array(n).fill(0))
+    }
+  })
+})
