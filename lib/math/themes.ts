@@ -17,6 +17,8 @@ export type ThemeRecipe = {
   nComponents: number
   minDist: number
   epochs: number
+  /** How strongly topics push one another apart in UMAP: the more, the fewer are in none, and the less steady the themes. */
+  negativeSampleRate: number
   /** A theme of more than this share of all topics is split again. */
   largestShare: number
   /** Give topics in none to the nearest theme where they lie as near to it as its own do. */
@@ -31,6 +33,7 @@ export const THEME_RECIPE: ThemeRecipe = {
   nComponents: 15,
   minDist: 0.025,
   epochs: 500,
+  negativeSampleRate: 2,
   largestShare: 0.15,
   giveToNearest: true,
 }
@@ -163,8 +166,8 @@ function cluster(
   neighbors: Neighbors | undefined,
 ): Member[][] {
   const n = rows.length
-  const { nNeighbors, nComponents, minDist, epochs, minClusterSize, minSamples } = recipe
-  const options = { nComponents, minDist, spread: 1, epochs, seed }
+  const { nNeighbors, nComponents, minDist, epochs, negativeSampleRate, minClusterSize, minSamples } = recipe
+  const options = { nComponents, minDist, spread: 1, epochs, negativeSampleRate, seed }
   const layout = neighbors
     ? umapFromNeighbors(neighbors, n, options)
     : umap(tableOf(vectors, d, rows), n, d, { ...options, nNeighbors, metric: 'cosine' })
