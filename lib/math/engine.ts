@@ -75,6 +75,13 @@ export function epochsFor(rows: number, epochs: number): number {
   return Math.round(epochs * Math.min(MOST_TIMES, Math.max(1, rows / SETTLED_SOON)))
 }
 
+export type EngineName = 'exact' | 'libraries'
+
+/** The engine of that name. The packages from npm are loaded only for who asks: .1 s of each worker thread. */
+export async function engineNamed(name: EngineName): Promise<ClusterEngine> {
+  return name === 'exact' ? clusterExactly : (await import('./engine-libraries.ts')).clusterWithLibraries
+}
+
 /** Labels and probabilities of `count` different rows. */
 type DistinctEngine = (
   rows: Float32Array,

@@ -3,11 +3,9 @@
 // Left to others: keywords (coherence.ts), means over firms.
 
 import { adjustedRandIndex } from '../math/agreement.ts'
-import { type ClusterRecipe, clusterDistinct, clusterExactly, NOISE } from '../math/engine.ts'
-import { clusterWithLibraries } from '../math/engine-libraries.ts'
+import { type ClusterRecipe, clusterDistinct, type EngineName, engineNamed, NOISE } from '../math/engine.ts'
 import { createRandom } from '../math/random.ts'
 import { silhouette } from '../math/silhouette.ts'
-import type { EngineName } from './firm-topics.ts'
 
 export type EvaluationJob = {
   engine: EngineName
@@ -45,11 +43,11 @@ export function keptRows(n: number, seed: number): Int32Array {
 }
 
 /** Undefined for a firm with too few different sentences for two topics: there is nothing to judge. */
-export function evaluateFirm(job: EvaluationJob): FirmEvaluation | undefined {
+export async function evaluateFirm(job: EvaluationJob): Promise<FirmEvaluation | undefined> {
   const { recipe, vectors, d, topicOfSentence } = job
   const n = topicOfSentence.length
   if (!isEnough(vectors, n, d, recipe)) return undefined
-  const cluster = job.engine === 'exact' ? clusterExactly : clusterWithLibraries
+  const cluster = await engineNamed(job.engine)
   const other = cluster(vectors, n, d, recipe, job.otherSeed).labels
   const kept = keptRows(n, job.otherSeed)
   const rows = new Float32Array(kept.length * d)

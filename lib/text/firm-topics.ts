@@ -2,15 +2,19 @@
 // Plain data in, plain data out, no chance of its own: it runs in a worker thread, and the same firm gives the same
 // topics in any thread, in any order. How points become clusters is lib/math.
 
-import { type ClusterRecipe, clusterExactly, FIRM_RECIPE, NOISE } from '../math/engine.ts'
-import { clusterWithLibraries } from '../math/engine-libraries.ts'
+import {
+  type ClusterEngine,
+  type ClusterRecipe,
+  type EngineName,
+  engineNamed,
+  FIRM_RECIPE,
+  NOISE,
+} from '../math/engine.ts'
 import { centroid, normalizeRows } from '../math/matrix.ts'
 import { seedFrom } from '../math/random.ts'
 import { type NearEnough, reassignNoise } from '../math/reassign.ts'
 import { topicKeywords } from './keywords.ts'
 import { representativeSentences } from './representatives.ts'
-
-export type EngineName = 'exact' | 'libraries'
 
 /** What decides the outcome, and so is kept with it: another recipe makes the firms stale. */
 export type FirmClusterRecipe = ClusterRecipe & {
@@ -96,9 +100,13 @@ export function firmJobOf(
   }
 }
 
-export function topicsOfFirm(job: FirmJob): FirmTopics {
+/** What a worker thread is called with. */
+export async function topicsOfFirm(job: FirmJob): Promise<FirmTopics> {
+  return topicsBy(await engineNamed(job.engine), job)
+}
+
+export function topicsBy(cluster: ClusterEngine, job: FirmJob): FirmTopics {
   const { texts, vectors, d, reassignNoise: reassign = 'no' } = job
-  const cluster = job.engine === 'exact' ? clusterExactly : clusterWithLibraries
   const { labels, probabilities } = cluster(vectors, texts.length, d, job.recipe, job.seed)
   const { topicOfSentence, members } = numberBySize(labels)
   const keywords = topicKeywords({

@@ -41,13 +41,13 @@ const DISCOUNT = 0.9
 // unless half of the group's texts have it: without it a reader would not know the topic.
 const OWN = 3 / 4
 const STRONG = 1 / 2
-// Keywords describe one thing where they are said together, so from the fourth on a term must stand in some text with a
-// third of those before it. The first three may each open a side of the topic. Figures are in docs/method.md.
-const OPENING = 3
-const COMPANY = 1 / 3
-// What one text says comes in where that text is about the topic: with half of the keywords, or with two thirds (and two
-// at least) if the word stands nowhere else, being then as often a turn of speech (bells and whistles, off the table).
-const COMPANY_OF_ONE_TEXT = 1 / 2
+// Keywords describe one thing where they are said together. The first five may each open a side of the topic (with three,
+// the side stories of mixed topics were lost, and with them a tenth of what the themes of 2024Q3 should find); from then
+// on a term must stand in some text with half of those before it, and so must a word that the group says once.
+const OPENING = 5
+const COMPANY = 1 / 2
+// With two thirds, and two at least, where a word stands in no other text at all: it is as often a turn of speech (bells
+// and whistles, off the table).
 const COMPANY_OF_ONLY_TEXT = 2 / 3
 // And not beyond eight keywords: ten of them are then the words of one long sentence, and a topic of generative AI goes
 // to the theme of margins by the last of them (the invented quarter 2024Q3).
@@ -55,8 +55,8 @@ const ENOUGH_FOR_ONE_TEXT = 8
 // Where all this gives fewer, words said once come in that meet one of the others, and vague words that the group
 // repeats: a summary needs five.
 const ENOUGH = 5
-// And where even those are missing, words without company: a name has up to three.
-const ENOUGH_FOR_A_NAME = 3
+// And where even those are missing, words without company: a name needs two.
+const ENOUGH_FOR_A_NAME = 2
 const VAGUE = 0.1
 // A phrase takes the place of its parts where more than half of what the group says with them is inside such phrases.
 const CARRIED = 0.5
@@ -174,9 +174,9 @@ function chooseKeywords(uses: readonly Use[], average: number, howMany: number):
 
   fillUp(howMany, repeated, company => taken.length < OPENING || company >= COMPANY * taken.length)
   fillUp(ENOUGH_FOR_A_NAME, one => one.isRepeated && !one.isVague, always)
-  fillUp(ENOUGH_FOR_ONE_TEXT, known, withShare(COMPANY_OF_ONE_TEXT))
-  fillUp(ENOUGH_FOR_ONE_TEXT, unknown, company => company >= Math.max(2, COMPANY_OF_ONLY_TEXT * taken.length))
+  fillUp(ENOUGH_FOR_ONE_TEXT, known, withShare(COMPANY))
   fillUp(ENOUGH, known, withShare(0))
+  fillUp(ENOUGH_FOR_ONE_TEXT, unknown, company => company >= Math.max(2, COMPANY_OF_ONLY_TEXT * taken.length))
   fillUp(ENOUGH, vague, withShare(COMPANY))
   fillUp(ENOUGH_FOR_A_NAME, one => one.isOwn && (one.isRepeated || one.isKnown), always)
   fillUp(1, always, always)

@@ -11,12 +11,12 @@ import { readBackground, readFirmInputs } from '../../lib/db/firm-input.ts'
 import { topicCounts } from '../../lib/db/topics.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { count, say } from '../../lib/log.ts'
-import { NOISE } from '../../lib/math/engine.ts'
+import { clusterExactly, NOISE } from '../../lib/math/engine.ts'
 import { seedFrom } from '../../lib/math/random.ts'
 import { silhouette } from '../../lib/math/silhouette.ts'
 import { addSentences, countsFor, topWords, type WordCounts } from '../../lib/text/coherence.ts'
 import { agreement, keptRows } from '../../lib/text/firm-evaluation.ts'
-import { type FirmJob, firmJobOf, STANDARD_RECIPE, topicsOfFirm } from '../../lib/text/firm-topics.ts'
+import { type FirmJob, firmJobOf, STANDARD_RECIPE, topicsBy } from '../../lib/text/firm-topics.ts'
 import { timed } from './clocks.ts'
 import { mean } from './figures.ts'
 import { type Peer, setUpPython, startPython } from './peers.ts'
@@ -182,7 +182,7 @@ function withRows(job: FirmJob, rows: Int32Array): FirmJob {
 }
 
 function fitOurs(job: FirmJob): Fit {
-  const { result, seconds, cpuSeconds } = timed(() => topicsOfFirm(job))
+  const { result, seconds, cpuSeconds } = timed(() => topicsBy(clusterExactly, job))
   const keywords = result.topics.map(topic => topic.keywords.map(keyword => keyword.term))
   return { seconds, cpuSeconds, labels: [...result.topicOfSentence], keywords }
 }

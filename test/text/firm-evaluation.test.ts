@@ -47,9 +47,9 @@ describe('evaluateFirm', () => {
     topicOfSentence: clusterExactly(vectors, vectors.length / d, d, recipe, seed).labels,
   })
 
-  it('finds topics that stand apart stable, and topics of chance not', () => {
-    const clear = evaluateFirm(firm(directions(n, d, 5, 2, 0.2)))
-    const blurred = evaluateFirm(firm(directions(n, d, 5, 2, 6)))
+  it('finds topics that stand apart stable, and topics of chance not', async () => {
+    const clear = await evaluateFirm(firm(directions(n, d, 5, 2, 0.2)))
+    const blurred = await evaluateFirm(firm(directions(n, d, 5, 2, 6)))
     expect(clear?.silhouette).toBeGreaterThan(0.5)
     expect(clear?.seedAgreement).toBeGreaterThan(0.9)
     expect(clear?.tenthAgreement).toBeGreaterThan(0.9)
@@ -58,41 +58,41 @@ describe('evaluateFirm', () => {
     expect(blurred?.tenthAgreement).toBeLessThan(0.9)
   })
 
-  it('gives the same for the same firm', () => {
+  it('gives the same for the same firm', async () => {
     const job = firm(directions(n, d, 5, 2, 2))
-    expect(evaluateFirm(job)).toEqual(evaluateFirm(job))
+    expect(await evaluateFirm(job)).toEqual(await evaluateFirm(job))
   })
 
-  it('judges the topics that are given, not those it finds itself', () => {
+  it('judges the topics that are given, not those it finds itself', async () => {
     const job = firm(directions(n, d, 5, 2, 0.2))
     const order = shuffled(n, 4)
     const topicOfSentence = job.topicOfSentence.map((_, i, all) => all[order[i]])
-    const wrong = evaluateFirm({ ...job, topicOfSentence })
+    const wrong = await evaluateFirm({ ...job, topicOfSentence })
     expect(wrong?.silhouette).toBe(silhouette(job.vectors, n, d, topicOfSentence))
     expect(Math.abs(wrong?.seedAgreement ?? 1)).toBeLessThan(0.1)
     expect(Math.abs(wrong?.tenthAgreement ?? 1)).toBeLessThan(0.1)
   })
 
-  it('finds perfect agreement with itself: the same seed', () => {
+  it('finds perfect agreement with itself: the same seed', async () => {
     const job = firm(directions(n, d, 5, 2, 2))
-    expect(evaluateFirm({ ...job, otherSeed: seed })?.seedAgreement).toBe(1)
+    expect((await evaluateFirm({ ...job, otherSeed: seed }))?.seedAgreement).toBe(1)
   })
 
-  it('does not judge a firm that has too few different sentences for two topics', () => {
+  it('does not judge a firm that has too few different sentences for two topics', async () => {
     const few = directions(11, d, 2, 3)
     const many = new Float32Array(110 * d)
     for (let copy = 0; copy < 10; copy++) many.set(few, copy * few.length)
-    expect(evaluateFirm(firm(few))).toBeUndefined()
-    expect(evaluateFirm(firm(many))).toBeUndefined()
-    expect(evaluateFirm(firm(new Float32Array(0)))).toBeUndefined()
-    expect(evaluateFirm(firm(directions(12, d, 2, 3)))).toBeDefined()
+    expect(await evaluateFirm(firm(few))).toBeUndefined()
+    expect(await evaluateFirm(firm(many))).toBeUndefined()
+    expect(await evaluateFirm(firm(new Float32Array(0)))).toBeUndefined()
+    expect(await evaluateFirm(firm(directions(12, d, 2, 3)))).toBeDefined()
   })
 
-  it('calls two clusterings without a topic no agreement', () => {
+  it('calls two clusterings without a topic no agreement', async () => {
     const vectors = directions(n, d, 5, 2, 2)
     // Five groups of 32 sentences: none reaches 70.
     const large = { ...recipe, minClusterSize: 70 }
-    const found = evaluateFirm({ ...firm(vectors), recipe: large, topicOfSentence: new Int32Array(n).fill(NOISE) })
+    const found = await evaluateFirm({ ...firm(vectors), recipe: large, topicOfSentence: new Int32Array(n).fill(NOISE) })
     expect(found).toEqual({ silhouette: undefined, seedAgreement: undefined, tenthAgreement: undefined })
   })
 })

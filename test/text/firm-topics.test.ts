@@ -43,9 +43,9 @@ describe('the job of a firm', () => {
 })
 
 describe('the topics of a firm', () => {
-  it('partition its sentences: members and labels agree, largest first, none under the least size', () => {
+  it('partition its sentences: members and labels agree, largest first, none under the least size', async () => {
     const input = firm(12, 20)
-    const { topics, topicOfSentence, probabilities } = run(input)
+    const { topics, topicOfSentence, probabilities } = await run(input)
     expect(topics.length).toBeGreaterThanOrEqual(2)
     expect(topicOfSentence).toContain(NOISE)
     for (const [number, topic] of topics.entries()) {
@@ -58,10 +58,10 @@ describe('the topics of a firm', () => {
     for (const [row, topic] of topicOfSentence.entries()) expect(probabilities[row] > 0).toBe(topic !== NOISE)
   })
 
-  it('are the same for copies of a sentence: first label, second label and probability', () => {
+  it('are the same for copies of a sentence: first label, second label and probability', async () => {
     const input = firm(12, 20, 25)
     for (const reassignNoise of ['no', 'as near as its own', -1] as const) {
-      const { topicOfSentence, reassignedTopicOfSentence, probabilities } = run(input, { reassignNoise })
+      const { topicOfSentence, reassignedTopicOfSentence, probabilities } = await run(input, { reassignNoise })
       const answer = (row: number) => [topicOfSentence[row], reassignedTopicOfSentence[row], probabilities[row]]
       const answerOf = new Map<string, unknown>()
       for (const [row, { text }] of input.sentences.entries()) {
@@ -72,10 +72,10 @@ describe('the topics of a firm', () => {
     }
   })
 
-  it('are not changed by a second label, which only noise gets', () => {
+  it('are not changed by a second label, which only noise gets', async () => {
     const input = firm(12, 40)
-    const { reassignedTopicOfSentence: none, ...without } = run(input)
-    const { reassignedTopicOfSentence: given, ...withSecond } = run(input, { reassignNoise: -1 })
+    const { reassignedTopicOfSentence: none, ...without } = await run(input)
+    const { reassignedTopicOfSentence: given, ...withSecond } = await run(input, { reassignNoise: -1 })
     expect(withSecond).toEqual(without)
     expect(none.every(topic => topic === NOISE)).toBe(true)
     expect([...given.keys()].filter(row => given[row] !== NOISE)).toEqual(
@@ -87,11 +87,11 @@ describe('the topics of a firm', () => {
   it.each([
     'exact',
     'libraries',
-  ] as const)('are none for fewer different sentences than two topics need (%s)', engine => {
+  ] as const)('are none for fewer different sentences than two topics need (%s)', async engine => {
     for (let n = 0; n < 12; n++) {
       const whole = firm(3, 0, 40) // 15 different ones and 80 copies
       const input = { ...whole, sentences: whole.sentences.slice(0, n), vectors: whole.vectors.slice(0, n * d) }
-      const { topics, topicOfSentence, probabilities } = run(input, { engine })
+      const { topics, topicOfSentence, probabilities } = await run(input, { engine })
       expect(topics).toEqual([])
       expect([...topicOfSentence]).toEqual(new Array(n).fill(NOISE))
       expect([...probabilities]).toEqual(new Array(n).fill(0))
