@@ -47,7 +47,7 @@ type Word = {
   /** Lower case, without a possessive 's. */
   text: string
   /** Its ways of writing where a capital means something, with their counts. */
-  ways: Map<string, number>
+  ways: Forms
   /** The commonest of them. */
   shown: string
   /** Its singular, if that is among the words at hand, too. */
@@ -66,7 +66,10 @@ type Token = {
 }
 
 /** A term while the texts are read: how often it is written how, and the keys of its parts. */
-type Draft = { forms: Map<string, number>; texts: number[]; parts: readonly string[] }
+type Draft = { forms: Forms; texts: number[]; parts: readonly string[] }
+
+/** Ways of writing with their counts. Nearly every term has one way only, and a map for each would cost more than all else. */
+type Forms = { first: string; times: number; others: Map<string, number> | undefined }
 
 /** Reads all texts into terms. Plurals go under one key with their singular. */
 export function readTerms(texts: readonly string[], background: Background): Term[] {
@@ -79,7 +82,7 @@ export function readTerms(texts: readonly string[], background: Background): Ter
   const add = (to: Map<string, Draft>, key: string, form: string, text: number, parts: readonly string[]) => {
     let draft = to.get(key)
     if (draft === undefined) {
-      draft = { forms: new Map(), texts: [], parts }
+      draft = { forms: { first: form, times: 0, others: undefined }, texts: [], parts }
       to.set(key, draft)
     }
     count(draft.forms, form)
@@ -191,17 +194,24 @@ function writtenAs({ word, surface, hasCapitalOfSentence }: Token): string {
   return hasCapitalOfSentence ? word.shown : surface
 }
 
-function count(counts: Map<string, number>, what: string): void {
-  counts.set(what, (counts.get(what) ?? 0) + 1)
+function count(forms: Forms, form: string): void {
+  if (forms.times === 0) forms.first = form
+  if (form === forms.first) forms.times++
+  else {
+    forms.others ??= new Map()
+    forms.others.set(form, (forms.others.get(form) ?? 0) + 1)
+  }
 }
 
-function mostFrequent(counts: ReadonlyMap<string, number>): string | undefined {
-  let best: string | undefined
-  let most = 0
-  for (const [what, times] of counts) {
-    if (times < most || (times === most && best !== undefined && what > best)) continue
-    best = what
-    most = times
+/** The commonest form, of equals the first by its letters; undefined where none was counted. */
+function mostFrequent({ first, times, others }: Forms): string | undefined {
+  if (times === 0) return undefined
+  let best = first
+  let most = times
+  for (const [other, otherTimes] of others ?? []) {
+    if (otherTimes < most || (otherTimes === most && other > best)) continue
+    best = other
+    most = otherTimes
   }
   return best
 }
@@ -250,7 +260,8 @@ function tokensOf(text: string, words: Map<string, Word>): Token[] {
     const lower = surface.toLowerCase()
     let word = words.get(lower)
     if (word === undefined) {
-      word = { text: lower, ways: new Map(), shown: lower, key: lower, names: false }
+      const ways = { first: lower, times: 0, others: undefined }
+      word = { text: lower, ways, shown: lower, key: lower, names: false }
       words.set(lower, word)
     }
     tokens.push({
