@@ -25,7 +25,11 @@ export type ThemeRecipe = {
   giveToNearest: boolean
 }
 
-/** The settings of the Python pipeline for a whole quarter (design: 3,178 topics of 438 firms). */
+/**
+ * The settings of the Python pipeline for a whole quarter (design: 3,178 topics of 438 firms), but for the two of our
+ * layout. m, 2,696 topics of 2016Q3, share in none before any are given to the nearest, ARI of seeds and after a tenth was
+ * taken away: rate 2 46 %, .96, .66; 3 42 %, .94, .58; 5 36 %, .87, .57; umap-learn's draws 39 to 45 %, .60, .43.
+ */
 export const THEME_RECIPE: ThemeRecipe = {
   minClusterSize: 20,
   minSamples: 6,
@@ -33,7 +37,7 @@ export const THEME_RECIPE: ThemeRecipe = {
   nComponents: 15,
   minDist: 0.025,
   epochs: 500,
-  negativeSampleRate: 2,
+  negativeSampleRate: 3,
   largestShare: 0.15,
   giveToNearest: true,
 }
