@@ -23,7 +23,7 @@ import {
 } from '../lib/db/themes.ts'
 import { replaceTopicVectors } from '../lib/db/vectors.ts'
 import { ALL_FIRMS, finishWork, openWork, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
-import { UserError } from '../lib/errors.ts'
+import { messageOf, UserError } from '../lib/errors.ts'
 import { FORCE, JSON_OUTPUT, numberFlag, QUARTER, quarterFlag, switchFlag, wholeNumberFlag } from '../lib/flags.ts'
 import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
 import type { Neighbors } from '../lib/math/neighbors.ts'
@@ -241,13 +241,23 @@ async function cluster(job: ThemeJob, threads: number): Promise<Themes> {
   }
 }
 
-/** Many topics have their neighbours found on the device that embeds; the answer is the same, only sooner. */
-async function neighborsFor(job: ThemeJob, threads: number): Promise<Neighbors | undefined> {
+/**
+ * Many topics have their neighbours found on the device that embeds; the answer is the same, only sooner. So a device that
+ * fails costs time and no result: undefined leaves them to the plain kernel, as for few topics.
+ */
+export async function neighborsFor(
+  job: ThemeJob,
+  threads: number,
+  onDevice: typeof nearestNeighborsOnDevice = nearestNeighborsOnDevice,
+): Promise<Neighbors | undefined> {
   if (job.n < DEVICE_PAYS) return undefined
   const question = firstNeighborhoods(job)
   const shown = progress('aggregate: neighbours', question.n, 'topics')
   try {
-    return await nearestNeighborsOnDevice(question, { threads, onRows: shown.step })
+    return await onDevice(question, { threads, onRows: shown.step })
+  } catch (error) {
+    warn(`the device failed to find neighbours, the slower plain kernel finds them: ${messageOf(error)}`)
+    return undefined
   } finally {
     shown.end()
   }

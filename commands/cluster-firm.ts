@@ -268,8 +268,7 @@ async function clusterAll(sql: Database, plan: Plan, outcome: Outcome): Promise<
 }
 
 function jobOf(quarter: string, input: FirmInput, recipe: FirmClusterRecipe, background: QuarterBackground): FirmJob {
-  if (input.firstWithoutVector !== undefined)
-    throw new Error(`sentence ${input.firstWithoutVector} of ${input.firmId} has no embedding`)
+  if (input.problem !== undefined) throw new Error(input.problem)
   return firmJobOf(quarter, input, recipe, background)
 }
 

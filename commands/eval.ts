@@ -60,8 +60,9 @@ export const command: Command = {
         },
         async () => {
           const evaluation = await evaluate(sql, { quarter, firmId, sample, otherSeed, threads: settings.threads })
-          const figures = Object.entries(evaluation).flatMap(([k, v]) => (typeof v === 'number' ? [[k, v]] : []))
-          return { evaluation, counts: Object.fromEntries(figures) as Record<string, number> }
+          const { otherSeed: seed, ...rest } = evaluation
+          const figures = Object.entries(rest).flatMap(([k, v]) => (typeof v === 'number' ? [[k, v]] : []))
+          return { evaluation, counts: Object.fromEntries(figures) as Record<string, number>, seed: seed ?? undefined }
         },
       )
       return evaluation
@@ -93,6 +94,8 @@ export type FirmMeasures = {
 export type Evaluation = {
   quarter: string
   firm: string | null
+  /** Null where the firms were clustered with several seeds: then it is one more than each one's own. */
+  otherSeed: number | null
   firms: number
   /** Firms with too few different sentences for two topics: left out of every figure. */
   firmsTooSmall: number
@@ -161,7 +164,14 @@ export async function evaluate(sql: Database, options: EvaluateOptions): Promise
   }
   const firms = measured.filter(one => one !== undefined)
   const seconds = (performance.now() - start) / 1000
-  const evaluation = { quarter, firm: firmId ?? null, ...summary(firms), firmsTooSmall: measured.length - firms.length }
+  const otherSeeds = new Set(chosen.map(({ recipe }) => otherSeedOf(recipe, options.otherSeed)))
+  const evaluation = {
+    quarter,
+    firm: firmId ?? null,
+    otherSeed: otherSeeds.size === 1 ? [...otherSeeds][0] : null,
+    ...summary(firms),
+    firmsTooSmall: measured.length - firms.length,
+  }
   say(
     `eval ${quarter}: ${count(firms.length, 'firm')} in ${duration(seconds)}` +
       (evaluation.firmsTooSmall > 0
@@ -233,6 +243,10 @@ async function countWordsOfQuarter(
   return counts
 }
 
+function otherSeedOf(recipe: FirmClusterRecipe, wanted: number | undefined): number {
+  return wanted ?? recipe.seed + 1
+}
+
 async function readJob(
   sql: Database,
   quarter: string,
@@ -240,7 +254,7 @@ async function readJob(
   d: number,
   wantedSeed: number | undefined,
 ): Promise<EvaluationJob> {
-  const otherSeed = wantedSeed ?? recipe.seed + 1
+  const otherSeed = otherSeedOf(recipe, wantedSeed)
   if (otherSeed === recipe.seed)
     throw new UserError(
       `--seed ${otherSeed}: the topics of ${firmId} were made with it, and agree with themselves`,

@@ -30,7 +30,7 @@ import {
   singleLinkage,
 } from '../lib/math/cluster-tree.ts'
 import { dot } from '../lib/math/distance.ts'
-import { clusterExactly, FIRM_RECIPE } from '../lib/math/engine.ts'
+import { clusterExactly, FIRM_RECIPE, layoutOfFirm } from '../lib/math/engine.ts'
 import { fuzzyGraph } from '../lib/math/fuzzy-graph.ts'
 import { squaredCoreDistances } from '../lib/math/hdbscan.ts'
 import { type Neighbors, nearestNeighbors } from '../lib/math/neighbors.ts'
@@ -94,7 +94,7 @@ function rowStarting(firm: Firm, beginning: string): number {
 
 function layoutOf({ vectors, n, d, firmId }: Firm, nComponents: number, epochs = FIRM_RECIPE.epochs): Float32Array {
   const seed = seedFrom(STANDARD_RECIPE.seed, firmId, QUARTER)
-  return umap(vectors, n, d, { ...FIRM_RECIPE, metric: 'cosine', nComponents, epochs, seed })
+  return layoutOfFirm(vectors, n, d, { ...FIRM_RECIPE, nComponents, epochs }, seed)
 }
 
 function treeOf(layout: Float32Array, n: number, c: number): SpanningTree {

@@ -40,6 +40,7 @@ export function openPool<Job, Result>(
       try {
         return (await pool.run({ module: module.href, name, job })) as Answer<Result>
       } catch (error) {
+        if (!isDeath(error)) throw error
         if (tries === TRIES)
           throw new Error(`its worker thread died ${TRIES} times: ${messageOf(error)}`, { cause: error })
       }
@@ -54,6 +55,17 @@ export function openPool<Job, Result>(
     },
     close: () => pool.close({ force: true }),
   }
+}
+
+/**
+ * Whether the thread ended under the job: piscina 5 knows an exit by these words only, and hands on Node's own error where
+ * there is one (ERR_WORKER_OUT_OF_MEMORY). All else, such as a job or a result that cannot be cloned (DataCloneError) or
+ * a module that cannot be loaded, would come again with every try.
+ */
+function isDeath(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { code } = error as NodeJS.ErrnoException
+  return code?.startsWith('ERR_WORKER_') === true || /^worker exited with code/.test(error.message)
 }
 
 /**

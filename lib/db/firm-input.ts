@@ -2,11 +2,11 @@
 // of words. Many firms in one go, because asking for each alone costs more than the answer.
 // What is made of it is lib/text/firm-topics.
 
-import { UserError } from '../errors.ts'
+import { messageOf, UserError } from '../errors.ts'
 import { commonWordsOf, firmNames, sizeOfQuarter } from './calls.ts'
 import type { Queries } from './connect.ts'
 import { boundModel } from './model-binding.ts'
-import { decodeVectorInto } from './vector-format.ts'
+import { decodeVectorInto, vectorBytes } from './vector-format.ts'
 
 export type FirmInput = {
   firmId: string
@@ -15,8 +15,8 @@ export type FirmInput = {
   sentences: { sentenceId: bigint; text: string }[]
   /** n × d, row i belongs to sentence i; in shared memory, so that a worker thread reads them where they are. */
   vectors: Float32Array
-  /** The first sentence that has no embedding: its row, and those of others like it, are zeros. */
-  firstWithoutVector: bigint | undefined
+  /** Why nothing can be made of this firm, whose vectors are void then; the others in the same go are sound. */
+  problem: string | undefined
 }
 
 /** The named firms of a quarter, in that order; without talk, or with it. `d` is the dimension of the embeddings. */
@@ -45,15 +45,32 @@ export async function readFirmInputs(
   const bytesOf = new Map(vectors.map(row => [row.sentenceId, row.bytes]))
   return firmIds.map(firmId => {
     const own = sentencesOf.get(firmId) ?? []
-    const matrix = new Float32Array(new SharedArrayBuffer(Float32Array.BYTES_PER_ELEMENT * own.length * d))
-    let firstWithoutVector: bigint | undefined
-    for (const [i, { sentenceId }] of own.entries()) {
-      const bytes = bytesOf.get(sentenceId)
-      if (bytes === undefined) firstWithoutVector ??= sentenceId
-      else decodeVectorInto(bytes, matrix, i * d)
+    const firm = { firmId, name: names.get(firmId) ?? '', sentences: own }
+    try {
+      return { ...firm, vectors: matrixOf(firmId, own, bytesOf, d), problem: undefined }
+    } catch (error) {
+      return { ...firm, vectors: new Float32Array(), problem: messageOf(error) }
     }
-    return { firmId, name: names.get(firmId) ?? '', sentences: own, vectors: matrix, firstWithoutVector }
   })
+}
+
+function matrixOf(
+  firmId: string,
+  sentences: FirmInput['sentences'],
+  bytesOf: ReadonlyMap<bigint, Buffer>,
+  d: number,
+): Float32Array {
+  const matrix = new Float32Array(new SharedArrayBuffer(Float32Array.BYTES_PER_ELEMENT * sentences.length * d))
+  for (const [i, { sentenceId }] of sentences.entries()) {
+    const bytes = bytesOf.get(sentenceId)
+    if (bytes === undefined) throw new Error(`sentence ${sentenceId} of ${firmId} has no embedding`)
+    if (bytes.length !== vectorBytes(d))
+      throw new Error(
+        `the embedding of sentence ${sentenceId} of ${firmId} has ${bytes.length} bytes, wanted ${vectorBytes(d)}`,
+      )
+    decodeVectorInto(bytes, matrix, i * d)
+  }
+  return matrix
 }
 
 /** What holds for all firms of a quarter. */

@@ -15,11 +15,13 @@ export type Run = {
 
 export type Counts = Record<string, number | string>
 
+type Ending = { counts: Counts; model?: string; seed?: number | undefined }
+
 /**
- * Runs `work` between a row that says it began and the same row saying how it ended, with the model it used where that
- * was not known before.
+ * Runs `work` between a row that says it began and the same row saying how it ended, with the model and the seed it used
+ * where these were not known before.
  */
-export async function recorded<Result extends { counts: Counts; model?: string }>(
+export async function recorded<Result extends Ending>(
   sql: Database,
   run: Run,
   work: () => Promise<Result>,
@@ -29,10 +31,10 @@ export async function recorded<Result extends { counts: Counts; model?: string }
     values (${run.command}, ${run.quarter ?? null}, ${sql.json(run.options)}, ${run.codeVersion},
       ${run.model ?? null}, ${run.seed ?? null}, ${workerName})
     returning run_id as "runId"`
-  const finish = (outcome: 'done' | 'failed', { counts, model }: { counts: Counts; model?: string }) => sql`
+  const finish = (outcome: 'done' | 'failed', { counts, model, seed }: Ending) => sql`
     update runs
     set finished_at = now(), outcome = ${outcome}, counts = ${sql.json(counts)}, model = coalesce(${model ?? null}, model),
-      peak_memory_mb = ${Math.round(process.resourceUsage().maxRSS / 1024)}
+      seed = coalesce(${seed ?? null}, seed), peak_memory_mb = ${Math.round(process.resourceUsage().maxRSS / 1024)}
     where run_id = ${runId.toString()}`
   try {
     const result = await work()

@@ -32,6 +32,7 @@ export async function workInPortions<Item, Result>(
   const leases = keepLeases(sql, stage)
   const saver = saveTogether(steps.save)
   const computing = new Set<Promise<void>>()
+  let next: Promise<Item[]> = Promise.resolve([])
   function start(item: Item): void {
     const one = steps.compute(item).then(result => {
       if (result !== undefined) saver.add(result)
@@ -50,7 +51,7 @@ export async function workInPortions<Item, Result>(
       let items = await readAll(await nextPortion(sql, stage, target, PORTION))
       if (items.length === 0) return
       while (items.length > 0) {
-        const next = claimPortion(sql, stage, target, PORTION).then(readAll)
+        next = claimPortion(sql, stage, target, PORTION).then(readAll)
         next.catch(() => {}) // seen where it is awaited
         for (const item of items) {
           while (computing.size >= atOnce) await Promise.race(computing)
@@ -62,8 +63,9 @@ export async function workInPortions<Item, Result>(
       await saver.end()
     }
   } finally {
-    // One that failed must not tear the others out of their work: they finish, then the failure goes on.
-    await Promise.allSettled(computing)
+    // One that failed must not tear the others out of their work: they finish, then the failure goes on. So does the next
+    // portion, because a claim that commits after the release, on another connection, would hold its firms until it runs out.
+    await Promise.allSettled([...computing, next])
     await saver.end().catch(() => {})
     await leases.release()
   }

@@ -57,10 +57,20 @@ export const FIRM_RECIPE: ClusterRecipe = {
 /** Our engine: exact neighbours, our UMAP, our HDBSCAN. */
 export const clusterExactly: ClusterEngine = (vectors, n, d, recipe, seed) =>
   clusterDistinct(vectors, n, d, recipe, (rows, count) => {
-    const epochs = epochsFor(count, recipe.epochs)
-    const layout = umap(rows, count, d, { ...recipe, epochs, metric: 'cosine', seed })
+    const layout = layoutOfFirm(rows, count, d, recipe, seed)
     return hdbscan(layout, count, recipe.nComponents, { ...recipe, clusterSelectionMethod: recipe.selection })
   })
+
+/** The first half of our engine: n different rows, laid out in recipe.nComponents dimensions. */
+export function layoutOfFirm(
+  rows: Float32Array,
+  n: number,
+  d: number,
+  recipe: ClusterRecipe,
+  seed: number,
+): Float32Array {
+  return umap(rows, n, d, { ...recipe, epochs: epochsFor(n, recipe.epochs), metric: 'cosine', seed })
+}
 
 // m (sentences of 2016Q3, firms mixed), seeds agree: 500 sentences .54 after 60 epochs, .69 after 200; 1,000 .33 and .49;
 // 2,000 .20, .32, and .45 after 500, where umap-learn has .43.

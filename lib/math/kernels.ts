@@ -75,11 +75,14 @@ export function kernels(): Kernels {
 
 const PAGE = 65_536
 const VECTOR = 16
+// Addresses have 32 bits.
+const MOST = 2 ** 32
 
 /**
  * Room for arrays in the memory of the kernels: `sizes` are their lengths in bytes, the answer their addresses, each
  * at the start of a vector. All is zero. It is one room: the next call hands out the same bytes again. So a kernel's
- * caller takes all it needs at once, and copies out what it wants to keep.
+ * caller takes all it needs at once, and copies out what it wants to keep. The room never shrinks, as such memory cannot:
+ * a thread keeps what its largest table took, until it ends.
  */
 export function takeRoom<Name extends string>(sizes: Record<Name, number>): Record<Name, Address> {
   const { memory } = kernels()
@@ -90,7 +93,20 @@ export function takeRoom<Name extends string>(sizes: Record<Name, number>): Reco
     end += Math.ceil(sizes[name] / VECTOR) * VECTOR
   }
   const missing = end - memory.buffer.byteLength
-  if (missing > 0) memory.grow(Math.ceil(missing / PAGE))
+  if (missing > 0) grow(memory, missing, end)
   new Uint8Array(memory.buffer, 0, end).fill(0)
   return addresses
+}
+
+function grow(memory: Kernels['memory'], missing: number, wanted: number): void {
+  try {
+    memory.grow(Math.ceil(missing / PAGE))
+  } catch (cause) {
+    const megabytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MB`
+    const limit = wanted > MOST ? 'at most' : 'at most, and this machine does not give as much'
+    throw new RangeError(
+      `a table needs ${megabytes(wanted)} in the memory of the kernels, which has ${megabytes(MOST)} ${limit}: take fewer rows`,
+      { cause },
+    )
+  }
 }

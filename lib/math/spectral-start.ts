@@ -5,7 +5,7 @@ import type { FuzzyGraph } from './fuzzy-graph.ts'
 import { kernels, takeRoom } from './kernels.ts'
 import type { Random } from './random.ts'
 
-// m (86 firms): seeds agree to .ROUNDS.
+// m (86 firms): seeds agree to .89 with 5, .92 with 10, .95 with 20 and with 40.
 const ROUNDS = 20
 // Rounds between two orthonormalizations: in four the waves grow apart by 2^4 at most, nothing to a float32.
 const ROUNDS_BETWEEN = 4

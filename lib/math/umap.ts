@@ -16,7 +16,7 @@ export type LayoutOptions = {
   minDist: number
   /** The scale of the layout, against which minDist counts: 1 unless given. */
   spread?: number
-  /** Steps of the layout. m, 86 real firms: two seeds agree to ARI .88 after 40, .93 after 100, .97 after 200. */
+  /** Steps of the layout. m, 86 real firms, a rate of 5: two seeds agree to ARI .90 after 50, .97 after 200. */
   epochs: number
   /**
    * How strongly points push one another, in umap-learn's unit, random pushes for each pull: 2 unless given, where its

@@ -66,6 +66,7 @@ export async function readSample(sql: Database, quarter: string, wanted: number)
   const background = await readBackground(sql, quarter)
   const inputs = await readFirmInputs(sql, quarter, chosen, background.d, STANDARD_RECIPE.withTalk)
   return inputs.map(input => {
+    if (input.problem !== undefined) throw new Error(input.problem)
     const job = firmJobOf(quarter, input, STANDARD_RECIPE, background)
     const otherSeed = seedFrom(SEEDS[1], input.firmId, quarter)
     return { firmId: input.firmId, job, otherSeed, kept: keptRows(job.texts.length, otherSeed) }

@@ -1,5 +1,5 @@
 // Runs the steps of a quarter as a person does, one process each, and measures them: wall, CPU, memory, and the database's share.
-// Left to others: which steps, on what data (quarter.ts), and how it is shown (report.ts).
+// Left to others: which steps, on what data (quarter.ts), and how it is shown (quarter-report.ts).
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'

@@ -92,7 +92,11 @@ describe('evaluateFirm', () => {
     const vectors = directions(n, d, 5, 2, 2)
     // Five groups of 32 sentences: none reaches 70.
     const large = { ...recipe, minClusterSize: 70 }
-    const found = await evaluateFirm({ ...firm(vectors), recipe: large, topicOfSentence: new Int32Array(n).fill(NOISE) })
+    const found = await evaluateFirm({
+      ...firm(vectors),
+      recipe: large,
+      topicOfSentence: new Int32Array(n).fill(NOISE),
+    })
     expect(found).toEqual({ silhouette: undefined, seedAgreement: undefined, tenthAgreement: undefined })
   })
 })
