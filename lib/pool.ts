@@ -64,8 +64,8 @@ export function openPool<Job, Result>(
  */
 function isDeath(error: unknown): boolean {
   if (!(error instanceof Error)) return false
-  const { code } = error as NodeJS.ErrnoException
-  return code?.startsWith('ERR_WORKER_') === true || /^worker exited with code/.test(error.message)
+  const code = 'code' in error ? String(error.code) : '' // a number, 25, in a DataCloneError
+  return code.startsWith('ERR_WORKER_') || error.message.startsWith('worker exited with code')
 }
 
 /**

@@ -100,6 +100,16 @@ describe('the pool', () => {
     })
   })
 
+  it('tries nothing again that cannot be sent to a thread or back, and does not say that the thread died', async () => {
+    await withPool<() => void>('answersWithItsWay', 1, async (run, tries) => {
+      const unsendable = { gate: (() => {}) as unknown as Int32Array }
+      await expect(run('there', unsendable)).rejects.toMatchObject({ name: 'DataCloneError' })
+      await expect(run('back')).rejects.toMatchObject({ name: 'DataCloneError' })
+      expect(tries('there')).toBe(0)
+      expect(tries('back')).toBe(1)
+    })
+  })
+
   it('lets a thread read shared memory where it is', async () => {
     await withPool<Float32Array>('doubles', 1, async run => {
       const values = new Float32Array(new SharedArrayBuffer(12))

@@ -109,6 +109,30 @@ describe('small firms', () => {
     expect(answers).toMatchObject([{ copies: 50 }])
     expect((await countsOf('COPIES')).topics).toBeGreaterThan(1)
   })
+
+  it('an embedding that cannot be read fails its firm alone, with a clear error', async () => {
+    const change = (statement: string) =>
+      withDatabase({ ...readSettings({}), home }, async sql => {
+        await sql.unsafe(statement)
+      })
+    // The column refuses vectors of another dimension, as long as it names its own.
+    await change(`
+      create table sound as select * from sentence_vectors where firm_id = 'TWENTY';
+      alter table sentence_vectors alter column embedding type vector;
+      update sentence_vectors set embedding = '[1,2]'
+        where sentence_id = (select max(sentence_id) from sentence_vectors where firm_id = 'TWENTY')`)
+    const { code, stderr } = await clustered(SMALL, '--force')
+    await change(`
+      update sentence_vectors v set embedding = sound.embedding from sound where v.sentence_id = sound.sentence_id;
+      alter table sentence_vectors alter column embedding type vector(256);
+      drop table sound`)
+    expect(code).toBe(0)
+    expect(stderr).toMatch(
+      /could not do TWENTY 2019Q1: the embedding of sentence \d+ of TWENTY has 12 bytes, wanted 1028/,
+    )
+    expect(stderr).toMatch(/7 firms in/)
+    expect((await clustered(SMALL)).stderr).toMatch(/1 firm in/)
+  })
 })
 
 describe('a quarter', () => {

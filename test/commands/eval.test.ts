@@ -87,8 +87,10 @@ describe('eval of a quarter', () => {
     expect(withoutTime(await figures([], { QUARTERDECK_THREADS: '1' }))).toEqual(withoutTime(quarter))
     expect(await prints()).toEqual(before)
     expect(await rows('select * from work order by 1, 2, 3')).toEqual(work)
-    const [run] = await rows('select command, quarter, outcome, counts from runs order by run_id desc limit 1')
-    expect(run).toMatchObject({ command: 'eval', quarter: QUARTER, outcome: 'done', counts: { firms: 14 } })
+    const [run] = await rows('select command, quarter, outcome, counts, seed from runs order by run_id desc limit 1')
+    // The topics were made with 42.
+    expect(run).toMatchObject({ command: 'eval', quarter: QUARTER, outcome: 'done', counts: { firms: 14 }, seed: 43 })
+    expect(quarter.otherSeed).toBe(43)
   })
 
   it('measures a sample evenly by name, each firm as in the whole quarter', async () => {
@@ -128,7 +130,10 @@ describe('eval of a firm', () => {
     expect(measuresOf(quarter, 'ORVX').seedAri).toBeCloseTo(adjustedRandIndex(first, await topicsOf()), 12)
     // The other way round it is the same agreement, and the seed of the topics themselves says nothing.
     const back = await figures(['--firm', 'ORVX', '--seed', '42'])
+    expect(await rows('select seed from runs order by run_id desc limit 1')).toEqual([{ seed: 42 }])
     expect(back.seedAri).toBeCloseTo(measuresOf(quarter, 'ORVX').seedAri ?? Number.NaN, 12)
+    // Each firm is clustered with one more than its own seed: there is no one seed to record.
+    expect((await figures(['--sample', '14'])).otherSeed).toBe(null)
     const same = await quarterdeck(['eval', '--quarter', QUARTER, '--firm', 'ORVX', '--seed', '43'], { home })
     expect(same.code).toBe(1)
     expect(same.stderr).toMatch(/--seed 43: the topics of ORVX were made with it/)

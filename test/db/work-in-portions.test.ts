@@ -1,6 +1,7 @@
 // Several firm-quarters at a time, on both databases: what is claimed together, who may write, that one slow firm holds up
 // nobody, and that nothing is left behind when something fails.
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect, type Database, disconnect, type Queries } from '../../lib/db/connect.ts'
 import { migrate } from '../../lib/db/migrate.ts'
@@ -188,6 +189,37 @@ describe.each([
       const { todo } = await openWork(other, 'embed', { quarter }, 'recipe', false)
       expect(todo).toBeGreaterThan(0)
       expect(await claimPortion(other, 'embed', { quarter }, ALL)).toHaveLength(todo)
+    })
+
+    it('end only when the portion that was under way has ended too, and leave no lease of it behind', async () => {
+      const quarter = await newQuarter(...Array.from({ length: 75 }, (_, i) => 10 + i))
+      // A claim of 32 firms takes a third of a second here: the failure comes while the second portion is being claimed.
+      await sql.unsafe(`
+        create function slow_claim() returns trigger language plpgsql as
+          $$ begin if new.lease_by is not null then perform pg_sleep(0.01); end if; return new; end $$;
+        create trigger slow_claim before update on work for each row when (new.quarter = '${quarter}')
+          execute function slow_claim()`)
+      let reads = 0
+      let ended = 0
+      try {
+        const working = workInPortions(sql, 'embed', { quarter }, 2, {
+          async read(claims) {
+            reads++
+            await sleep(50)
+            ended++
+            return [...claims]
+          },
+          async compute() {
+            throw new Error('compute is broken')
+          },
+          async save() {},
+        })
+        await expect(working).rejects.toThrow('compute is broken')
+        expect([reads, ended]).toEqual([2, 2])
+      } finally {
+        await sql.unsafe('drop trigger slow_claim on work; drop function slow_claim')
+      }
+      expect(await claimPortion(other, 'embed', { quarter }, ALL)).toHaveLength(75)
     })
   })
 })

@@ -11,6 +11,14 @@ it('compiling kernels.as.ts again gives the committed bytes', async () => {
   expect(await compileKernels()).toBe(committed)
 })
 
+it('room beyond what addresses reach is refused in words, and the room that is there stays', () => {
+  const { memory } = kernels()
+  const before = memory.buffer.byteLength
+  expect(() => takeRoom({ table: 5 * 2 ** 30 })).toThrow(/needs 5121 MB .* 4096 MB at most: take fewer rows/)
+  expect(memory.buffer.byteLength).toBe(before)
+  expect(takeRoom({ one: 5 }).one).toBe(16)
+})
+
 it('room is zero and in whole vectors, also where it was used before, and grows as it is asked for', () => {
   const { memory } = kernels()
   const first = takeRoom({ one: 5, other: 40 })
