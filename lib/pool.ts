@@ -59,7 +59,7 @@ export function openPool<Job, Result>(
 
 /**
  * Whether the thread ended under the job: piscina 5 knows an exit by these words only, and hands on Node's own error where
- * there is one (ERR_WORKER_OUT_OF_MEMORY). All else, such as a job or a result that cannot be cloned (DataCloneError) or
+ * there is one (ERR_WORKER_OUT_OF_MEMORY). All else, such as a job that cannot be cloned (DataCloneError) or
  * a module that cannot be loaded, would come again with every try.
  */
 function isDeath(error: unknown): boolean {

@@ -21,12 +21,6 @@ export function throws(job: Job): never {
   throw new RangeError(`${job.name} is no number`)
 }
 
-/** What no thread can send. */
-export function answersWithItsWay(job: Job): () => void {
-  note(job)
-  return () => note(job)
-}
-
 /** The thread ends in the middle of it, as by a fault below JavaScript: nobody can catch it. */
 export function dies(job: Job): string {
   const again = existsSync(`${job.log}.${job.name}`)
