@@ -43,8 +43,15 @@ async function main(): Promise<void> {
   } catch (error) {
     throw new UsageError(`${command.verb}: ${(error as Error).message}`, `quarterdeck ${command.verb} --help`)
   }
+  const words = wordsOf(command)
+  // cac takes the word behind a switch for its value: --reassign-noise 0.4 would be the switch alone.
+  if (command.words === undefined && words.length > 0)
+    throw new UsageError(
+      `${command.verb} takes no words, and got ${words.join(' ')}`,
+      `quarterdeck ${command.verb} --help`,
+    )
   await command.run({
-    words: wordsOf(command),
+    words,
     flags: flagsOf(command),
     settings: readSettings(),
     columns: process.stdout.isTTY ? process.stdout.columns : undefined,

@@ -162,6 +162,11 @@ export async function evaluate(sql: Database, options: EvaluateOptions): Promise
     bar.end()
     await pool.close()
   }
+  if (JSON.stringify(await requireClustered(sql, quarter, firmId)) !== JSON.stringify(clustered))
+    throw new UserError(
+      `${quarter} was clustered with another recipe while it was measured`,
+      `quarterdeck eval --quarter ${quarter}`,
+    )
   const firms = measured.filter(one => one !== undefined)
   const seconds = (performance.now() - start) / 1000
   const otherSeeds = new Set(chosen.map(({ recipe }) => otherSeedOf(recipe, options.otherSeed)))

@@ -153,7 +153,7 @@ export async function shownTopics(sql: Queries, quarter: string, firmId: string)
     from topics t
     left join topic_names n using (topic_id)
     where t.quarter = ${quarter} and t.firm_id = ${firmId}
-    order by t.topic_id`
+    order by t.size desc, length(t.topic_id), t.topic_id`
 }
 
 /** `noise` is in no topic by the clustering; `reassigned` of it were given to one afterwards. */

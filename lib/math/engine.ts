@@ -128,6 +128,7 @@ export function clusterDistinct(
   // hdbscan-ts names its clusters as it likes; here every engine's are numbered by first row.
   const names = new Map([[NOISE, NOISE]])
   for (let i = 0; i < n; i++) {
+    if (distinctOfRow[i] === NOISE) continue
     const label = found.labels[distinctOfRow[i]]
     const name = names.get(label) ?? names.size - 1
     names.set(label, name)

@@ -62,12 +62,19 @@ for (const [name, cluster] of engines) {
       expect(cluster(rows, 80, 16, quick, 7)).toEqual(cluster(rows, 80, 16, quick, 7))
     })
 
-    it('takes rows of zeros: a sentence without a known word', () => {
+    it('calls rows of zeros noise, sentences without a known word, and the others what they are without them', () => {
       const rows = directions(40, 8, 2, 2)
       rows.fill(0, 0, 8)
       rows.fill(0, 80, 88)
-      const { labels } = cluster(rows, 40, 8, quick, 1)
-      expect(labels[10]).toBe(labels[0])
+      rows.fill(0, 160, 168)
+      const { labels, probabilities } = cluster(rows, 40, 8, quick, 1)
+      for (const i of [0, 10, 20]) expect([labels[i], probabilities[i]]).toEqual([NOISE, 0])
+      const others = Array.from({ length: 40 }, (_, i) => i).filter(i => i % 10 !== 0 || i === 30)
+      const table = Float32Array.from(others.flatMap(i => [...rows.subarray(8 * i, 8 * i + 8)]))
+      const without = cluster(table, 37, 8, quick, 1)
+      expect(others.map(i => labels[i])).toEqual([...without.labels])
+      expect(others.map(i => probabilities[i])).toEqual([...without.probabilities])
+      expect(Math.max(...labels)).toBeGreaterThan(0)
     })
 
     it('refuses what is no number', () => {

@@ -48,9 +48,12 @@ function remember(line: string): boolean {
   return false
 }
 
+function reasonOf(error: unknown): string {
+  return [...lastWords, error instanceof Error ? (error.stack ?? error.message) : inspect(error)].join('\n')
+}
+
 function die(error: unknown): void {
-  const reason = error instanceof Error ? (error.stack ?? error.message) : inspect(error)
-  const said: Answer = { kind: 'dead', reason: [...lastWords, reason].join('\n') }
+  const said: Answer = { kind: 'dead', reason: reasonOf(error) }
   port.postMessage(said)
 }
 
@@ -60,8 +63,10 @@ const database = await PGlite.create({
   startParams: [...PGlite.defaultStartParams, ...SETTINGS.flatMap(setting => ['-c', setting])],
   onStderr: remember,
 }).catch(error => {
-  die(error)
-  throw error
+  // Thrown, not posted: a message and the end of the thread would race, and the last words be lost with the loser.
+  const failure = new Error('the database did not open')
+  failure.stack = reasonOf(error)
+  throw failure
 })
 await database.exec('create extension if not exists vector')
 
