@@ -75,7 +75,12 @@ export const command: Command = {
     numberSetting('neighbors', 'Neighbours a sentence is placed by (UMAP)', STANDARD_RECIPE.nNeighbors),
     numberSetting('components', 'Dimensions it is placed in (UMAP)', STANDARD_RECIPE.nComponents),
     numberSetting('min-dist', 'Least distance of two points there (UMAP)', STANDARD_RECIPE.minDist),
-    numberSetting('epochs', 'Rounds of placing (UMAP)', STANDARD_RECIPE.epochs),
+    numberSetting('epochs', 'Steps of placing up to 125 sentences, more for more (UMAP)', STANDARD_RECIPE.epochs),
+    numberSetting(
+      'negative-sample-rate',
+      'How hard sentences push one another apart: the more, the less noise (UMAP)',
+      STANDARD_RECIPE.negativeSampleRate,
+    ),
     numberSetting('seed', 'Seed of all chance', STANDARD_RECIPE.seed),
     { name: 'reassign-noise', summary: 'Give noise to the nearest topic as a second label, where it is near enough' },
     {
@@ -166,6 +171,7 @@ function recipeFromFlags(flags: Parameters<typeof textFlag>[0]): FirmClusterReci
     nComponents: wholeNumberFlag(flags, 'components', standard.nComponents, 2, 256),
     minDist: numberFlag(flags, 'min-dist', standard.minDist, 0, 1),
     epochs: wholeNumberFlag(flags, 'epochs', standard.epochs, 10, 10_000),
+    negativeSampleRate: numberFlag(flags, 'negative-sample-rate', standard.negativeSampleRate, 0, 1000),
     seed: wholeNumberFlag(flags, 'seed', standard.seed, 0, 2 ** 31 - 1),
     reassignNoise:
       textFlag(flags, 'reassign-over') !== undefined
