@@ -73,13 +73,6 @@ export function addSentences(counts: WordCounts, sentences: Iterable<string>): v
   }
 }
 
-/** Both at once, where all sentences are at hand. */
-export function countWords(sentences: Iterable<string>, topics: Iterable<readonly string[]>): WordCounts {
-  const counts = countsFor(topics)
-  addSentences(counts, sentences)
-  return counts
-}
-
 /**
  * Mean over the pairs of a topic's words of the normalized pointwise mutual information (Bouma 2009), a sentence being
  * the window: -1 never together, 0 as chance has it, 1 only together. Undefined with fewer than two words. The topic

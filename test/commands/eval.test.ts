@@ -6,8 +6,9 @@ import { query } from '../../commands/sql.ts'
 import { withDatabase } from '../../lib/db/open.ts'
 import { adjustedRandIndex } from '../../lib/math/agreement.ts'
 import { readSettings } from '../../lib/settings.ts'
-import { coherence, countWords, diversity, topWords } from '../../lib/text/coherence.ts'
+import { coherence, diversity, topWords } from '../../lib/text/coherence.ts'
 import { fingerprints, quarterdeck, sample, scratchHome, succeed } from '../run.ts'
+import { countWords } from '../text/count-words.ts'
 
 const QUARTER = '2024Q3'
 const { home, remove } = scratchHome()

@@ -1,5 +1,6 @@
 // Random tables for the laws: seeded, so that a failure comes back.
 
+import { shuffled as inRandomOrder } from '../../lib/math/layout.ts'
 import { createRandom, type Random } from '../../lib/math/random.ts'
 
 /** A number from the bell curve of width 1 (Box and Muller 1958). */
@@ -39,15 +40,7 @@ export function directions(n: number, d: number, groups: number, seed: number, w
 
 /** The numbers 0 to n - 1 in random order (Fisher and Yates 1938). */
 export function shuffled(n: number, seed: number): number[] {
-  const random = createRandom(seed)
-  const order = Array.from({ length: n }, (_, i) => i)
-  for (let i = n - 1; i > 0; i--) {
-    const j = random.int(i + 1)
-    const kept = order[i]
-    order[i] = order[j]
-    order[j] = kept
-  }
-  return order
+  return [...inRandomOrder(n, createRandom(seed))]
 }
 
 /** The rows of an n × d table in another order. */

@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest'
 import { createRandom } from '../../lib/math/random.ts'
-import { addSentences, coherence, countsFor, countWords, diversity, topWords } from '../../lib/text/coherence.ts'
+import { addSentences, coherence, countsFor, diversity, topWords } from '../../lib/text/coherence.ts'
+import { countWords } from './count-words.ts'
 
 describe('topWords', () => {
   it('takes keywords apart into different words, in their order, in small letters', () => {
