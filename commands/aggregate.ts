@@ -102,7 +102,15 @@ export const command: Command = {
             force: switchFlag(flags, 'force'),
             asker,
             threads: settings.threads,
-            openModel: () => openEmbedder({ model: settings.model ?? bound.source, threads: settings.threads }),
+            openModel: texts =>
+              openEmbedder({
+                model: settings.model ?? bound.source,
+                threads: settings.threads,
+                hub: settings.hub,
+                device: settings.device,
+                expectedTexts: texts,
+                batches: settings.batches,
+              }),
           })
           return { done, counts: { themes: done.themes, topics: done.topics, inThemes: done.inThemes } }
         },
@@ -121,7 +129,8 @@ export type AggregateOptions = {
   asker?: Asker | undefined
   /** Threads for the neighbours of many topics; one unless given. */
   threads?: number
-  openModel: () => Promise<Embedder>
+  /** Loads the model for about so many texts. */
+  openModel: (texts: number) => Promise<Embedder>
 }
 
 export type AggregateResult = { quarter: string; themes: number; topics: number; inThemes: number; seconds: number }
@@ -214,9 +223,9 @@ function tell(
 async function embedTopics(
   sql: Database,
   topics: readonly TopicOfQuarter[],
-  openModel: () => Promise<Embedder>,
+  openModel: AggregateOptions['openModel'],
 ): Promise<{ vectors: Float32Array; d: number }> {
-  const embedder = await openModel()
+  const embedder = await openModel(topics.length)
   try {
     await requireBoundModel(sql, embedder)
     const { vectors } = await embedder.embed(topics.map(textOfTopic))

@@ -8,6 +8,7 @@ import { command as dbStop } from './db-stop.ts'
 import { command as embed } from './embed.ts'
 import { command as evaluate } from './eval.ts'
 import { command as ingest } from './ingest.ts'
+import { command as models } from './models.ts'
 import { command as nameTopics } from './name-topics.ts'
 import { command as search } from './search.ts'
 import { command as sql } from './sql.ts'
@@ -26,6 +27,7 @@ export const commands = [
   search,
   sql,
   status,
+  models,
   dbStart,
   dbStop,
 ]

@@ -242,11 +242,11 @@ async function clusterAll(sql: Database, plan: Plan, outcome: Outcome): Promise<
   try {
     const background = await readBackground(sql, quarter)
     // One firm more than threads, so that a thread that is done finds the next one waiting.
-    await workInPortions(sql, 'cluster-firm', target, threads + 1, {
+    await workInPortions(sql, 'cluster-firm', target, { firms: threads + 1, units: Infinity }, {
       async read(claims) {
         const firmIds = claims.map(claim => claim.firmId)
         const inputs = await readFirmInputs(sql, quarter, firmIds, background.d, recipe.withTalk)
-        return claims.map((claim, i) => ({ claim, input: inputs[i] }))
+        return claims.map((claim, i) => ({ claim, units: claim.units, input: inputs[i] }))
       },
       async compute({ claim, input }) {
         try {

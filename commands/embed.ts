@@ -1,28 +1,43 @@
-// embed: an embedding for every sentence of a quarter. Reads sentences, writes sentence_vectors, one transaction a firm.
+// embed: an embedding for every sentence of a quarter. Reads sentences, writes sentence_vectors, each firm in one transaction.
 // The model is loaded once; firms are read ahead and written behind while it computes. How it computes is lib/model.
 
 import { codeVersion } from '../lib/code-version.ts'
-import type { Command } from '../lib/command.ts'
-import { findFirm, requireQuarter, sentencesOfFirm } from '../lib/db/calls.ts'
+import type { Command, FlagValues } from '../lib/command.ts'
+import { findFirm, requireQuarter, sentencesOfFirms } from '../lib/db/calls.ts'
 import type { Database } from '../lib/db/connect.ts'
+import { keepLearnedBatch, learnedBatch } from '../lib/db/learned-batches.ts'
 import { bindModel, boundModel, modelText } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
-import { recorded } from '../lib/db/runs.ts'
+import { recorded, secondsToday } from '../lib/db/runs.ts'
 import { dropIndex } from '../lib/db/vector-index.ts'
 import { replaceSentenceVectors } from '../lib/db/vectors.ts'
-import { type Claim, claimWork, finishWork, keepLeases, nextClaim, openWork, type Target } from '../lib/db/work.ts'
-import { FIRM, FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag, textFlag } from '../lib/flags.ts'
+import { finishTogether, openWork, type Target } from '../lib/db/work.ts'
+import { workInPortions } from '../lib/db/work-in-portions.ts'
+import {
+  choiceFlag,
+  FIRM,
+  FORCE,
+  JSON_OUTPUT,
+  QUARTER,
+  quarterFlag,
+  switchFlag,
+  textFlag,
+  wholeNumberFlag,
+} from '../lib/flags.ts'
 import { count, duration, progress, say, thousands } from '../lib/log.ts'
-import { type Embedder, openEmbedder } from '../lib/model/embedder.ts'
-import { SHIPPED_MODEL } from '../lib/settings.ts'
+import { type Embedder, type EmbedderSettings, openEmbedder } from '../lib/model/embedder.ts'
+import { countsOf, type Figures, noteOf, openMeter } from '../lib/model/meter.ts'
+import { type Monitor, openMonitor } from '../lib/model/monitor.ts'
+import { DEVICES, type DeviceChoice, LONG_TEXTS, type LongText, type Settings, SHIPPED_MODEL } from '../lib/settings.ts'
 
 export const command: Command = {
   verb: 'embed',
   summary: 'Compute the embedding of every sentence of a quarter',
   about:
     'Embeds every sentence that has no embedding yet. The first embed binds the database to its model; another model ' +
-    'is refused, since vectors of two models cannot be compared. A model is the shipped one or a folder in the layout ' +
-    'of sentence-transformers with an ONNX file.',
+    'is refused, since vectors of two models cannot be compared. A model is one of those that `quarterdeck models` lists, ' +
+    'any other of Hugging Face by org/name@revision, or a folder in the layout of sentence-transformers with an ONNX ' +
+    'file; `:int8` or `:fp16` behind it takes the file of that precision.',
   flags: [
     QUARTER,
     FIRM,
@@ -30,38 +45,91 @@ export const command: Command = {
     {
       name: 'model',
       value: 'MODEL',
-      summary: 'Name of the shipped model, or a folder with tokenizer.json and model.onnx',
+      summary: 'Name of a model, or a folder with tokenizer.json and model.onnx',
       default: `the database's own, or ${SHIPPED_MODEL}`,
+    },
+    {
+      name: 'device',
+      value: 'DEVICE',
+      summary: 'auto, cpu, cuda or webgpu; auto measures and says why',
+      default: 'QUARTERDECK_DEVICE, or auto',
+    },
+    {
+      name: 'batch-size',
+      value: 'N',
+      summary: 'Always N sentences at a time, in the order they come, instead of batches that find their own size',
+    },
+    {
+      name: 'long-text',
+      value: 'WAY',
+      summary: 'Of a text longer than the model takes: truncate it, or split it and average',
+      default: 'QUARTERDECK_LONG_TEXT, or truncate',
+    },
+    {
+      name: 'metrics-file',
+      value: 'FILE',
+      summary: 'Write figures of the run into this file every few seconds, for Prometheus (docs/monitoring)',
     },
     JSON_OUTPUT,
   ],
-  examples: ['embed --quarter 2024Q3', 'embed --quarter 2024Q3 --model ./all-MiniLM-L6-v2'],
+  examples: [
+    'embed --quarter 2024Q3',
+    'embed --quarter 2024Q3 --model all-MiniLM-L6-v2 --device cuda',
+    'embed --quarter 2024Q3 --model ./my-model:int8 --long-text split',
+  ],
   async run({ flags, settings, print }) {
     const quarter = quarterFlag(flags)
     const wantedFirm = textFlag(flags, 'firm')
+    const how = howOf(flags, settings)
+    const metricsFile = textFlag(flags, 'metrics-file') ?? settings.metricsFile
     await withDatabase(settings, async sql => {
       await requireQuarter(sql, quarter)
       const firmId = wantedFirm === undefined ? undefined : await findFirm(sql, quarter, wantedFirm)
       const named = textFlag(flags, 'model') ?? settings.model
       const model = named ?? (await boundModel(sql))?.source ?? SHIPPED_MODEL
-      const options = { quarter, firmId, force: switchFlag(flags, 'force'), compareModel: named !== undefined }
+      const options = {
+        quarter,
+        firmId,
+        force: switchFlag(flags, 'force'),
+        compare: named !== undefined || textFlag(flags, 'long-text') !== undefined,
+      }
+      const monitor = await openMonitor({
+        file: metricsFile,
+        labels: { quarter, model },
+        dollars: {
+          perHour: settings.dollarsPerHour,
+          perDay: settings.dollarsPerDay,
+          soFarToday: settings.dollarsPerHour
+            ? (settings.dollarsPerHour * (await secondsToday(sql, 'embed'))) / 3600
+            : 0,
+        },
+      })
       const result = await recorded(
         sql,
         {
           command: 'embed',
           quarter,
-          options: { firm: firmId ?? null, force: options.force },
+          options: {
+            firm: firmId ?? null,
+            force: options.force,
+            device: how.device,
+            batchSize: how.batches.dynamic ? null : how.batches.size,
+            longText: how.longText,
+          },
           codeVersion: codeVersion(),
         },
         async () => {
           const done = await embed(sql, {
             ...options,
-            openModel: () => openEmbedder({ model, threads: settings.threads }),
+            longText: how.longText,
+            monitor,
+            openModel: hints => openEmbedder({ model, threads: settings.threads, hub: settings.hub, ...how, ...hints }),
           })
+          const { figures, ...told } = done
           return {
-            done,
+            done: told,
             model: done.model,
-            counts: { firms: done.firms, sentences: done.sentences, tokens: done.tokens },
+            counts: { firms: done.firms, device: done.device ?? 'none', ...(figures && countsOf(figures)) },
           }
         },
       )
@@ -70,137 +138,144 @@ export const command: Command = {
   },
 }
 
+type How = { device: DeviceChoice; batches: Settings['batches']; longText: LongText }
+
+/** Device, batches and long texts: a flag goes before the setting of the environment. */
+function howOf(flags: FlagValues, settings: Settings): How {
+  const given = (name: string) => textFlag(flags, name) !== undefined
+  const fixed = given('batch-size')
+  return {
+    device: given('device') ? choiceFlag(flags, 'device', DEVICES) : settings.device,
+    longText: given('long-text') ? choiceFlag(flags, 'long-text', LONG_TEXTS) : settings.longText,
+    batches: fixed
+      ? { ...settings.batches, dynamic: false, size: wholeNumberFlag(flags, 'batch-size', 32, 1, 65_536) }
+      : settings.batches,
+  }
+}
+
+/** What the step knows that opening a model can use. */
+export type OpeningHints = Pick<EmbedderSettings, 'expectedTexts' | 'recall' | 'meter'>
+
 export type EmbedOptions = {
   quarter: string
   firmId?: string | undefined
   force?: boolean
   /** Called once, to load the model. */
-  openModel: () => Promise<Embedder>
-  /** The model was named, not taken from the database: compare the two even when there is nothing to do. */
-  compareModel?: boolean
+  openModel: (hints: OpeningHints) => Promise<Embedder>
+  /** How that model treats long texts; other vectors come of it, so it is part of being done. */
+  longText?: LongText
+  /** Model or long texts were asked for, not taken for granted: compare with what is done even when nothing is left. */
+  compare?: boolean
+  /** Where figures go while it runs; nowhere unless given. */
+  monitor?: Monitor
 }
 
 export type EmbedResult = {
   quarter: string
   /** Name and revision. */
   model: string
+  device: string | null
   firms: number
   sentences: number
   tokens: number
-  /** Sentences longer than the model reads: only their beginning is in the vector. */
-  truncated: number
+  /** Sentences longer than the model reads. */
+  tooLong: number
   seconds: number
+  /** What was measured meanwhile; undefined where no model was opened. */
+  figures: Figures | undefined
 }
 
-// Enough sentences to sort into batches of like length (padding under 2 %, measured), few enough to lose little when killed.
-const WINDOW_SENTENCES = 4096
-
-type Taken = { claim: Claim; sentenceIds: bigint[]; texts: string[] }
+// Sentences that are read, computed or written at once: enough to fill batches of every width (lib/model/batching.ts), few
+// enough to lose little when killed, and 40 MB of vectors at most.
+const IN_HAND = { firms: 1000, units: 16_384 }
 
 /** Embeds what has no embedding yet in a quarter, or in one firm of it. */
-export async function embed(
-  sql: Database,
-  { quarter, firmId, force = false, openModel, compareModel = true }: EmbedOptions,
-): Promise<EmbedResult> {
+export async function embed(sql: Database, options: EmbedOptions): Promise<EmbedResult> {
+  const { quarter, firmId, force = false, openModel, longText = 'truncate', compare = true, monitor } = options
   const start = performance.now()
   const target: Target = { quarter, firmId }
+  const meter = openMeter(start)
+  const figures = () => meter.figures(performance.now())
   const bound = await boundModel(sql)
-  if (bound !== undefined && !compareModel && (await openWork(sql, 'embed', target, null, force)).todo === 0) {
+  const { todo: open, units: expectedTexts } = await openWork(sql, 'embed', target, null, force)
+  const nothing = { quarter, firms: 0, sentences: 0, tokens: 0, tooLong: 0, seconds: 0 }
+  if (bound !== undefined && !compare && open === 0) {
     // Loading a model to find nothing to do would take most of the second in which this should be said.
     say(`embed ${quarter}: nothing left to do`)
-    return { quarter, model: modelText(bound), firms: 0, sentences: 0, tokens: 0, truncated: 0, seconds: 0 }
+    // Or the file of a run that was killed would say for ever that it runs.
+    monitor?.start({ figures, wanted: 0, device: 'none' })
+    await monitor?.end('done')
+    return { ...nothing, model: modelText(bound), device: null, figures: undefined }
   }
-  const embedder = await openModel()
-  const leases = keepLeases(sql, 'embed')
-  const result: EmbedResult = {
-    quarter,
-    model: modelText(embedder),
-    firms: 0,
-    sentences: 0,
-    tokens: 0,
-    truncated: 0,
-    seconds: 0,
-  }
+  const embedder = await openModel({ expectedTexts, meter, recall: key => learnedBatch(sql, key) })
+  const result: EmbedResult = { ...nothing, model: modelText(embedder), device: embedder.device, figures: undefined }
   try {
     await bindModel(sql, embedder)
-    const recipe = JSON.stringify({ model: embedder.name, revision: embedder.revision })
+    const recipe = recipeOf(embedder, longText)
     const { todo, units } = await openWork(sql, 'embed', target, recipe, force)
+    if (embedder.reasons.length > 0 && todo > 0)
+      say(`embed ${quarter}: on ${embedder.device}; ${embedder.reasons.join('; ')}`)
     // Loading into an index costs six times what loading and then building it does (measured).
     if (todo > 0 && firmId === undefined) await dropIndex(sql, quarter)
-
+    monitor?.start({ figures, wanted: units, device: embedder.device })
     const bar = progress(`embed ${quarter}`, units, 'sentences')
-    let writing: Promise<void> = Promise.resolve()
-    let window = await takeWindow(sql, target, true)
-    while (window.length > 0) {
-      const texts = window.flatMap(one => one.texts)
-      const embedding = embedder.embed(texts)
-      // While the model computes: finish writing the window before, and read the one after.
-      const [{ vectors, tokens, truncated }, next] = await Promise.all([
-        embedding,
-        writing.then(() => takeWindow(sql, target, false)),
-      ])
-      writing = writeWindow(sql, window, vectors, embedder.dimension, recipe).then(written => {
-        result.firms += written.firms
-        result.sentences += written.sentences
-        bar.step(written.sentences)
-      })
-      writing.catch(() => {}) // seen where it is awaited
-      result.tokens += tokens
-      result.truncated += truncated
-      window = next
-      if (window.length > 0) continue
-      // Only with nothing in hand may this process wait for others: they may be waiting for what it holds.
-      await writing
-      window = await takeWindow(sql, target, true)
-    }
+    await workInPortions(sql, 'embed', target, IN_HAND, {
+      async read(claims) {
+        const sentences = await sentencesOfFirms(
+          sql,
+          quarter,
+          claims.map(claim => claim.firmId),
+        )
+        return claims.map(claim => ({ ...claim, ...(sentences.get(claim.firmId) ?? { sentenceIds: [], texts: [] }) }))
+      },
+      async compute({ texts, ...firm }) {
+        const { vectors, tokens, tooLong } = await embedder.embed(texts)
+        return { ...firm, vectors, tokens, tooLong }
+      },
+      async save(firms) {
+        const kept = await finishTogether(sql, firms, recipe, (tx, ours) =>
+          replaceSentenceVectors(tx, quarter, ours, embedder.dimension),
+        )
+        for (const firm of kept) {
+          result.firms++
+          result.sentences += firm.sentenceIds.length
+          result.tokens += firm.tokens
+          result.tooLong += firm.tooLong
+        }
+        const sentences = firms.reduce((sum, firm) => sum + firm.sentenceIds.length, 0)
+        meter.sentences(sentences)
+        bar.step(sentences, noteOf(figures()))
+      },
+    })
     bar.end()
+    const { key, learned } = embedder.learned()
+    if (result.firms > 0) await keepLearnedBatch(sql, key, learned)
+  } catch (error) {
+    await monitor?.end('failed')
+    throw error
   } finally {
-    await leases.release()
     await embedder.close()
   }
+  await monitor?.end('done')
+  result.figures = figures()
   result.seconds = (performance.now() - start) / 1000
-  say(
-    `embed ${quarter}: ${count(result.firms, 'firm')}, ${count(result.sentences, 'sentence')} with ${embedder.name}` +
-      (result.sentences > 0
-        ? ` in ${duration(result.seconds)} (${thousands(result.sentences / result.seconds)} sentences/s)`
-        : ', nothing left to do') +
-      (result.truncated > 0 ? `; ${count(result.truncated, 'sentence')} cut at ${embedder.maxTokens} tokens` : ''),
-  )
+  say(summaryOf(result, embedder, longText))
   return result
 }
 
-async function takeWindow(sql: Database, target: Target, mayWait: boolean): Promise<Taken[]> {
-  const window: Taken[] = []
-  let sentences = 0
-  while (sentences < WINDOW_SENTENCES) {
-    const wait = mayWait && window.length === 0
-    const claim = await (wait ? nextClaim : claimWork)(sql, 'embed', target)
-    if (claim === undefined) break
-    const rows = await sentencesOfFirm(sql, claim.quarter, claim.firmId)
-    window.push({ claim, sentenceIds: rows.map(row => row.sentenceId), texts: rows.map(row => row.text) })
-    sentences += rows.length
-  }
-  return window
+/** What the vectors depend on beside their texts. */
+function recipeOf({ name, revision }: Embedder, longText: LongText): string {
+  // Named only where it is not the usual, so that what was embedded before there was a choice counts as done.
+  return JSON.stringify({ model: name, revision, ...(longText !== 'truncate' && { longText }) })
 }
 
-async function writeWindow(
-  sql: Database,
-  window: readonly Taken[],
-  vectors: Float32Array,
-  d: number,
-  recipe: string,
-): Promise<{ firms: number; sentences: number }> {
-  const written = { firms: 0, sentences: 0 }
-  let row = 0
-  for (const { claim, sentenceIds } of window) {
-    const ofFirm = vectors.subarray(row * d, (row + sentenceIds.length) * d)
-    row += sentenceIds.length
-    const done = await finishWork(sql, claim, recipe, tx =>
-      replaceSentenceVectors(tx, claim.quarter, claim.firmId, sentenceIds, ofFirm, d),
-    )
-    if (!done) continue // another process took the firm over; its rows stand
-    written.firms++
-    written.sentences += sentenceIds.length
-  }
-  return written
+function summaryOf(result: EmbedResult, { name, maxTokens }: Embedder, longText: LongText): string {
+  const { quarter, firms, sentences, seconds, tooLong } = result
+  const speed =
+    sentences > 0 ? ` in ${duration(seconds)} (${thousands(sentences / seconds)} sentences/s)` : ', nothing left to do'
+  const long = longText === 'split' ? 'read in windows of' : 'cut at'
+  return (
+    `embed ${quarter}: ${count(firms, 'firm')}, ${count(sentences, 'sentence')} with ${name}${speed}` +
+    (tooLong > 0 ? `; ${count(tooLong, 'sentence')} ${long} ${maxTokens} tokens` : '')
+  )
 }

@@ -59,7 +59,11 @@ export const command: Command = {
       const firmId = wantedFirm === undefined ? undefined : await firmOfAnyQuarter(sql, quarter, wantedFirm)
       const bound = await boundModel(sql)
       if (bound === undefined) throw new UserError('the database has no embeddings to search', 'make quarter Q=2024Q3')
-      const embedder = await openEmbedder({ model: settings.model ?? bound.source, threads: settings.threads })
+      const embedder = await openEmbedder({
+        model: settings.model ?? bound.source,
+        threads: settings.threads,
+        hub: settings.hub,
+      })
       try {
         await requireBoundModel(sql, embedder)
         return await search(sql, embedder, { text, level, quarter, firmId, limit })
@@ -84,7 +88,7 @@ export type SearchResult = { text: string; themes: ThemeHit[]; topics: TopicHit[
 /** What is nearest to a text, nearest first at each level; a level that was not asked for is empty. */
 export async function search(sql: Database, embedder: Embedder, options: SearchOptions): Promise<SearchResult> {
   const { text, level = 'all', limit = 5, quarter, firmId } = options
-  const { vectors } = await embedder.embed([text])
+  const { vectors } = await embedder.embed([text], { as: 'query' })
   if (vectors.every(value => value === 0))
     throw new UserError(`the model knows no word of ${JSON.stringify(text)}`, 'search for other words')
   const filter = { quarter, firmId, limit }

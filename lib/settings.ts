@@ -1,20 +1,60 @@
 // The environment, read once and checked: the only file that looks at environment variables.
 // Every default stands here with its reason.
 
-import { availableParallelism } from 'node:os'
-import { resolve } from 'node:path'
+import { availableParallelism, homedir } from 'node:os'
+import { join, resolve } from 'node:path'
 import { UserError } from './errors.ts'
 
 /** The model that ships needs no network and was made for earnings calls (data/model/earnings-static-256/README.md). */
 export const SHIPPED_MODEL = 'earnings-static-256'
+
+export const DEVICES = ['auto', 'cpu', 'cuda', 'webgpu'] as const
+export type DeviceChoice = (typeof DEVICES)[number]
+
+export const LONG_TEXTS = ['truncate', 'split'] as const
+/** A text longer than the model takes: only its beginning is read, or all of it, in windows whose vectors are averaged. */
+export type LongText = (typeof LONG_TEXTS)[number]
+
+/** Where models are fetched from, and where they are kept. */
+export type HubSettings = Readonly<{
+  url: string
+  /** For models that are not public; never printed. */
+  token: string | undefined
+  offline: boolean
+  /** Folder of fetched models. */
+  cache: string
+}>
+
+/** How many texts go through the model together. Sizes are in documents of 32 tokens (a sentence of a call has 26). */
+export type BatchSettings = Readonly<{
+  /** False: always `size` documents, in the order of arrival. */
+  dynamic: boolean
+  size: number
+  /** Absent: the device's own (lib/model/batch-budget.ts). On a CPU they are for each thread. */
+  least: number | undefined
+  start: number | undefined
+  most: number | undefined
+  /** Shares of the memory, 0 to 1: batches grow only below the first; none is run that is expected to pass the second. */
+  growBelow: number
+  memoryTarget: number
+}>
 
 export type Settings = Readonly<{
   /** Folder of the embedded database and of caches; made when first needed. */
   home: string
   /** A Postgres server instead of the embedded database; may hold a password, so it is never printed. */
   databaseUrl: string | undefined
-  /** Name of a shipped model or folder of an ONNX model; absent means the database's own, or the shipped one. */
+  /** Name or folder of an embedding model; absent means the database's own, or the shipped one. */
   model: string | undefined
+  hub: HubSettings
+  device: DeviceChoice
+  batches: BatchSettings
+  longText: LongText
+  /** File for figures of `embed` while it runs, as a Prometheus textfile collector reads them. */
+  metricsFile: string | undefined
+  /** What an hour of this machine costs, and what a day may cost before `embed` warns. */
+  dollarsPerHour: number | undefined
+  dollarsPerDay: number | undefined
   /** Threads for the model and workers for the clustering. */
   threads: number
   /** Key of the language model's API; absent means keyword names. */
@@ -33,6 +73,13 @@ export function readSettings(environment: Environment = process.env): Settings {
     home: resolve(environment.QUARTERDECK_HOME || '.quarterdeck'),
     databaseUrl: environment.DATABASE_URL || undefined,
     model: environment.QUARTERDECK_MODEL || undefined,
+    hub: readHub(environment),
+    device: choice(environment, 'QUARTERDECK_DEVICE', DEVICES),
+    batches: readBatches(environment),
+    longText: choice(environment, 'QUARTERDECK_LONG_TEXT', LONG_TEXTS),
+    metricsFile: environment.QUARTERDECK_METRICS_FILE || undefined,
+    dollarsPerHour: optionalNumber(environment, 'QUARTERDECK_DOLLARS_PER_HOUR', 0, 1000),
+    dollarsPerDay: optionalNumber(environment, 'QUARTERDECK_DOLLARS_PER_DAY', 0, 1e6),
     // One thread a core; in a container Node counts what the container may use.
     threads: wholeNumber(environment, 'QUARTERDECK_THREADS', availableParallelism(), 1, 1024),
     chatKey: environment.XAI_API_KEY?.trim() || undefined, // a line break at the end comes with many a copy
@@ -43,6 +90,81 @@ export function readSettings(environment: Environment = process.env): Settings {
     chatConcurrency: wholeNumber(environment, 'QUARTERDECK_CHAT_CONCURRENCY', 8, 1, 256),
     chatRequestsPerSecond: wholeNumber(environment, 'QUARTERDECK_CHAT_REQUESTS_PER_SECOND', 8, 1, 1000),
   })
+}
+
+/** The first three variables are Hugging Face's own, so that what is set for its other programs holds here too. */
+function readHub(environment: Environment): HubSettings {
+  const caches = environment.XDG_CACHE_HOME || join(environment.HOME || homedir(), '.cache')
+  return Object.freeze({
+    url: (environment.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, ''),
+    token: environment.HF_TOKEN?.trim() || undefined,
+    offline: onOrOff(environment, 'HF_HUB_OFFLINE', false),
+    // Not in `home`: models are large and the same for every database of this person.
+    cache: resolve(environment.QUARTERDECK_MODEL_CACHE || join(caches, 'quarterdeck', 'models')),
+  })
+}
+
+function readBatches(environment: Environment): BatchSettings {
+  const optional = (name: string) =>
+    environment[name] ? wholeNumber(environment, name, 0, 1, MOST_DOCUMENTS) : undefined
+  const [least, start, most] = [
+    optional('QUARTERDECK_BATCH_LEAST'),
+    optional('QUARTERDECK_BATCH_START'),
+    optional('QUARTERDECK_BATCH_MOST'),
+  ]
+  if (least !== undefined && most !== undefined && least > most)
+    throw new UserError(
+      `QUARTERDECK_BATCH_LEAST is ${least}, more than QUARTERDECK_BATCH_MOST, which is ${most}`,
+      `export QUARTERDECK_BATCH_MOST=${least}`,
+    )
+  return Object.freeze({
+    dynamic: onOrOff(environment, 'QUARTERDECK_DYNAMIC_BATCH', true),
+    // What the Python libraries take by default; only used where dynamic is off.
+    size: wholeNumber(environment, 'QUARTERDECK_BATCH_SIZE', 32, 1, MOST_DOCUMENTS),
+    least,
+    start,
+    most,
+    // Under 70 % of the memory half as much again stays under 105 %, and what is expected above 85 % is not run at all.
+    growBelow: wholeNumber(environment, 'QUARTERDECK_BATCH_GROW_BELOW', 70, 1, 100) / 100,
+    memoryTarget: wholeNumber(environment, 'QUARTERDECK_BATCH_MEMORY', 85, 1, 100) / 100,
+  })
+}
+
+// A million tokens and more: no card holds the activations of so many.
+const MOST_DOCUMENTS = 65_536
+
+function onOrOff(environment: Environment, name: string, fallback: boolean): boolean {
+  const text = environment[name]?.trim().toLowerCase()
+  if (!text) return fallback
+  if (['true', '1', 'yes', 'on'].includes(text)) return true
+  if (['false', '0', 'no', 'off'].includes(text)) return false
+  throw new UserError(
+    `${name} is ${JSON.stringify(environment[name])}; it must be true or false`,
+    `unset ${name}, or export ${name}=${fallback}`,
+  )
+}
+
+/** One of the given words, or the first of them where nothing is set. */
+function choice<Choice extends string>(environment: Environment, name: string, choices: readonly Choice[]): Choice {
+  const text = environment[name]
+  if (!text) return choices[0]
+  const found = choices.find(one => one === text.trim().toLowerCase())
+  if (found !== undefined) return found
+  throw new UserError(
+    `${name} is ${JSON.stringify(text)}; it must be one of ${choices.join(', ')}`,
+    `unset ${name}, or export ${name}=${choices[0]}`,
+  )
+}
+
+function optionalNumber(environment: Environment, name: string, least: number, most: number): number | undefined {
+  const text = environment[name]
+  if (!text) return undefined
+  const value = Number(text)
+  if (Number.isFinite(value) && value >= least && value <= most) return value
+  throw new UserError(
+    `${name} is ${JSON.stringify(text)}; it must be a number from ${least} to ${most}`,
+    `unset ${name}, or export ${name}=1`,
+  )
 }
 
 function wholeNumber(environment: Environment, name: string, fallback: number, least: number, most: number): number {

@@ -12,7 +12,14 @@ export const root = fileURLToPath(new URL('../', import.meta.url))
 const door = join(root, 'bin/quarterdeck.mjs')
 
 export type Outcome = { code: number | null; stdout: string; stderr: string }
-export type Options = { home: string; env?: Record<string, string>; cwd?: string; stdin?: string | Buffer }
+export type Options = {
+  home: string
+  env?: Record<string, string>
+  cwd?: string
+  stdin?: string | Buffer
+  /** Hears of the process as it begins. */
+  onStart?: (pid: number) => void
+}
 
 /** The environment of a newcomer: a path to find node in, and what the test sets. */
 function environment({ home, env = {} }: Options): NodeJS.ProcessEnv {
@@ -25,6 +32,7 @@ export function start(words: readonly string[], options: Options): ChildProcess 
 
 export async function quarterdeck(words: readonly string[], options: Options): Promise<Outcome> {
   const child = start(words, options)
+  if (child.pid !== undefined) options.onStart?.(child.pid)
   child.stdin?.on('error', () => {}) // a command that refuses at once does not read its input
   child.stdin?.end(options.stdin ?? '')
   let stdout = ''

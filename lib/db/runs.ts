@@ -2,7 +2,7 @@
 
 import { DatabaseLost } from '../errors.ts'
 import { workerName } from '../worker-name.ts'
-import type { Database } from './connect.ts'
+import type { Database, Queries } from './connect.ts'
 
 export type Run = {
   command: string
@@ -46,4 +46,12 @@ export async function recorded<Result extends Ending>(
     if (!(error instanceof DatabaseLost)) await finish('failed', { counts: {} }).catch(() => {})
     throw error
   }
+}
+
+/** Seconds that runs of a command have taken since midnight of the database, on whatever machine; running ones not counted. */
+export async function secondsToday(sql: Queries, command: string): Promise<number> {
+  const [{ seconds }] = await sql<{ seconds: number }[]>`
+    select coalesce(sum(extract(epoch from finished_at - greatest(started_at, current_date))), 0)::float8 as seconds
+    from runs where command = ${command} and finished_at >= current_date`
+  return seconds
 }

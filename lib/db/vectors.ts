@@ -4,21 +4,23 @@ import type { Queries } from './connect.ts'
 import { copyRows } from './copy.ts'
 import { decodeVectorInto } from './vector-format.ts'
 
+/** Embeddings of a firm's quarter: `vectors` is n × d, row i belongs to sentence i. */
+export type FirmVectors = { firmId: string; sentenceIds: readonly bigint[]; vectors: Float32Array }
+
 /**
- * Replaces the embeddings of a firm's quarter: `vectors` is n × d, row i belongs to sentence i. Topics made of the old
- * ones go: nothing may stand on vectors that are no longer there.
+ * Replaces the embeddings of some firms' quarter. Topics made of the old ones go: nothing may stand on vectors that are no
+ * longer there.
  */
 export async function replaceSentenceVectors(
   tx: Queries,
   quarter: string,
-  firmId: string,
-  sentenceIds: readonly bigint[],
-  vectors: Float32Array,
+  firms: readonly FirmVectors[],
   d: number,
 ): Promise<void> {
-  await tx`delete from sentence_vectors where quarter = ${quarter} and firm_id = ${firmId}`
-  await tx`delete from topic_sentences where quarter = ${quarter} and firm_id = ${firmId}`
-  await tx`delete from topics where quarter = ${quarter} and firm_id = ${firmId}`
+  const firmIds = firms.map(firm => firm.firmId)
+  await tx`delete from sentence_vectors where quarter = ${quarter} and firm_id = any(${firmIds})`
+  await tx`delete from topic_sentences where quarter = ${quarter} and firm_id = any(${firmIds})`
+  await tx`delete from topics where quarter = ${quarter} and firm_id = any(${firmIds})`
   await copyRows(
     tx,
     'sentence_vectors',
@@ -28,8 +30,14 @@ export async function replaceSentenceVectors(
       { name: 'firm_id', type: 'text' },
       { name: 'embedding', type: 'vector' },
     ],
-    sentenceIds.map((id, i) => [quarter, id, firmId, vectors.subarray(i * d, (i + 1) * d)]),
+    rowsOf(quarter, firms, d),
   )
+}
+
+function* rowsOf(quarter: string, firms: readonly FirmVectors[], d: number): Generator<unknown[]> {
+  for (const { firmId, sentenceIds, vectors } of firms) {
+    for (const [i, id] of sentenceIds.entries()) yield [quarter, id, firmId, vectors.subarray(i * d, (i + 1) * d)]
+  }
 }
 
 /** Embeddings of a firm's quarter as n × d, in the order of the given sentences. Every sentence must have one. */

@@ -14,15 +14,15 @@ const PORTION: Portion = { firms: 32, units: 4000 }
 const TOGETHER_MILLISECONDS = 100
 
 /**
- * Until nothing is left: `read` gets what the claims need, `compute` runs for at most `atOnce` of them at a time, largest
- * first, and `save` writes what was finished meanwhile; `compute` returns undefined where there is nothing to save. The
+ * Until nothing is left: `read` gets what the claims need, `compute` runs for at most `atOnce` of them at a time (firms, and
+ * units unless there is only one), largest first, and `save` writes what was finished meanwhile; `compute` returns undefined where there is nothing to save. The
  * next portion is read while this one is computed.
  */
-export async function workInPortions<Item, Result>(
+export async function workInPortions<Item extends { units: number }, Result>(
   sql: Database,
   stage: Stage,
   target: Target,
-  atOnce: number,
+  atOnce: Portion,
   steps: {
     read(claims: readonly Claim[]): Promise<Item[]>
     compute(item: Item): Promise<Result | undefined>
@@ -32,9 +32,12 @@ export async function workInPortions<Item, Result>(
   const leases = keepLeases(sql, stage)
   const saver = saveTogether(steps.save)
   const computing = new Set<Promise<void>>()
+  let units = 0
   let next: Promise<Item[]> = Promise.resolve([])
   function start(item: Item): void {
+    units += item.units
     const one = steps.compute(item).then(result => {
+      units -= item.units
       if (result !== undefined) saver.add(result)
       computing.delete(one) // one that failed stays, for the race to find
       if (computing.size === 0) saver.flush() // nothing else to wait for
@@ -54,7 +57,9 @@ export async function workInPortions<Item, Result>(
         next = claimPortion(sql, stage, target, PORTION).then(readAll)
         next.catch(() => {}) // seen where it is awaited
         for (const item of items) {
-          while (computing.size >= atOnce) await Promise.race(computing)
+          const isFull = () =>
+            computing.size >= atOnce.firms || (computing.size > 0 && units + item.units > atOnce.units)
+          while (isFull()) await Promise.race(computing)
           start(item)
         }
         items = await next

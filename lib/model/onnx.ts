@@ -1,10 +1,13 @@
 // The only file that knows onnxruntime: a model that turns token ids into one vector a text, or a graph of our own.
 // run() of onnxruntime-node blocks the thread it is called on (measured: 5 batches, 2.6 s, a 1 ms timer fired 4 times),
-// so this file is loaded by onnx-worker.ts and nearest-worker.ts in threads of their own, never by the main thread.
+// so this file is loaded by onnx-child.ts in a process and by nearest-worker.ts in a thread of its own, never by the main
+// thread.
 
+import { readFile, stat } from 'node:fs/promises'
 import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { messageOf, UserError } from '../errors.ts'
 import type { Batch } from './batching.ts'
+import { appendPooling, POOLED_OUTPUT } from './graph-pooling.ts'
 import { normalizeRows, type Pooling, pool } from './pooling.ts'
 
 export type Session = {
@@ -13,7 +16,10 @@ export type Session = {
   run(batch: Batch): Promise<Float32Array>
 }
 
-export type SessionOptions = { modelFile: string; pooling: Pooling; threads: number }
+/** Where a session runs, in onnxruntime's own words for its execution providers. */
+export type Device = 'cpu' | 'cuda' | 'webgpu'
+
+export type SessionOptions = { modelFile: string; pooling: Pooling; threads: number; device: Device }
 
 const KNOWN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids']
 
@@ -41,8 +47,8 @@ export async function openGraph(bytes: Uint8Array, threads: number): Promise<Gra
   }
 }
 
-export async function openSession({ modelFile, pooling, threads }: SessionOptions): Promise<Session> {
-  const session = await load(modelFile, threads)
+export async function openSession({ modelFile, pooling, threads, device }: SessionOptions): Promise<Session> {
+  const session = await load(modelFile, pooling, threads, device)
   checkInputs(session, modelFile)
   const output = chooseOutput(session, modelFile)
   const run = async (batch: Batch): Promise<Float32Array> => {
@@ -65,27 +71,42 @@ export async function openSession({ modelFile, pooling, threads }: SessionOption
   return { dimension: trial.length, run }
 }
 
-function createSession(model: string | Uint8Array, threads: number): Promise<InferenceSession> {
+function createSession(model: string | Uint8Array, threads: number, device: Device = 'cpu'): Promise<InferenceSession> {
   env.logLevel = 'fatal' // what goes wrong is thrown as well, and stderr belongs to lib/log.ts
   const options = {
+    // One alone, not a list to fall back on: a card that fails has to be heard of.
+    executionProviders: [device],
     // Said explicitly: left alone, onnxruntime counts the host's cores, and more threads than cores halve the speed.
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     // Waiting threads sleep instead of spinning: the tokenizer, the clustering and the database want the same cores. Firm by
     // firm it takes 1.5 instead of 2.5 seconds of CPU a quarter of 43,211 sentences, and no more time.
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
+    extra: {
+      session: { intra_op: { allow_spinning: '0' } },
+      // On a CPU the fused kernel is slower than the two it replaces: 12 to 15 % of an int8 MiniLM (m), nothing in float32.
+      ...(device === 'cpu' && { optimization: { disable_specified_optimizers: 'SkipLayerNormFusion' } }),
+    },
   }
   // Two calls, because the library's types know no argument that is either.
   return typeof model === 'string' ? InferenceSession.create(model, options) : InferenceSession.create(model, options)
 }
 
-async function load(modelFile: string, threads: number): Promise<InferenceSession> {
+// Above this a file is not read into memory beside the session: protobuf ends at 2 GiB, and so does a Buffer on some systems.
+const LARGEST_IN_MEMORY = 2 ** 31 - 2 ** 20
+
+async function load(modelFile: string, pooling: Pooling, threads: number, device: Device): Promise<InferenceSession> {
   try {
-    return await createSession(modelFile, threads)
+    // With the pooling in the graph only a vector a text comes out, not one a token: 1 to 4 % of the time on a CPU (m), and on
+    // a card the way back over the bus.
+    const small = (await stat(modelFile)).size < LARGEST_IN_MEMORY
+    const pooled = small ? appendPooling(await readFile(modelFile), pooling) : undefined
+    return await createSession(pooled ?? modelFile, threads, device)
   } catch (error) {
     throw new UserError(
-      `onnxruntime cannot load ${modelFile}: ${messageOf(error)}`,
-      'take the file as the model was published; a file fetched by git may need: git lfs pull',
+      `onnxruntime cannot load ${modelFile}${device === 'cpu' ? '' : ` on ${device}`}: ${messageOf(error)}`,
+      device === 'cpu'
+        ? 'take the file as the model was published; a file fetched by git may need: git lfs pull'
+        : 'use --device cpu, or see docs/operations.md for what a card needs',
     )
   }
 }
@@ -102,7 +123,9 @@ function checkInputs(session: InferenceSession, modelFile: string): void {
 /** One vector a text where the graph has it, else one a token: by the names that exporters use, else the only output. */
 function chooseOutput(session: InferenceSession, modelFile: string): string {
   const names = session.outputNames
-  const wanted = ['sentence_embedding', 'last_hidden_state', 'token_embeddings'].find(name => names.includes(name))
+  const wanted = ['sentence_embedding', POOLED_OUTPUT, 'last_hidden_state', 'token_embeddings'].find(name =>
+    names.includes(name),
+  )
   const output = wanted ?? (names.length === 1 ? names[0] : undefined)
   if (output !== undefined) return output
   throw new UserError(

@@ -117,7 +117,7 @@ describe.each([
       const saved: string[] = []
       let computing = 0
       let most = 0
-      await workInPortions(sql, 'embed', { quarter }, 3, {
+      await workInPortions(sql, 'embed', { quarter }, { firms: 3, units: Infinity }, {
         async read(claims) {
           read.push(...claims.map(claim => claim.firmId))
           return [...claims]
@@ -147,7 +147,7 @@ describe.each([
       const slow = new Promise<void>(resolve => {
         othersAreSaved = resolve
       })
-      await workInPortions(sql, 'embed', { quarter }, 2, {
+      await workInPortions(sql, 'embed', { quarter }, { firms: 2, units: Infinity }, {
         read: async claims => [...claims],
         async compute(claim) {
           if (claim.firmId === 'F74') await slow // the first to be begun: ends when all others are saved, or never
@@ -171,7 +171,7 @@ describe.each([
       const broken = async (which: typeof step) => {
         if (which === step) throw new Error(`${step} is broken`)
       }
-      const working = workInPortions(sql, 'embed', { quarter }, 2, {
+      const working = workInPortions(sql, 'embed', { quarter }, { firms: 2, units: Infinity }, {
         async read(claims) {
           await broken('read')
           return [...claims]
@@ -202,7 +202,7 @@ describe.each([
       let reads = 0
       let ended = 0
       try {
-        const working = workInPortions(sql, 'embed', { quarter }, 2, {
+        const working = workInPortions(sql, 'embed', { quarter }, { firms: 2, units: Infinity }, {
           async read(claims) {
             reads++
             await sleep(50)

@@ -80,6 +80,116 @@ describe('a sound folder', () => {
   })
 })
 
+describe('a specification', () => {
+  const int8 = { 'onnx/model_quantized.onnx': 'eight bits' }
+
+  it('chooses the graph by its precision, which then is part of name and source', async () => {
+    const folder = sound('precise', int8)
+    const [full, quantized] = [await readModelFolder(folder), await readModelFolder(`${folder}:int8`)]
+    expect(full).toMatchObject({ name: 'precise', source: folder, modelFile: join(folder, 'model.onnx') })
+    expect(quantized).toMatchObject({
+      name: 'precise:int8',
+      source: `${folder}:int8`,
+      modelFile: join(folder, 'onnx/model_quantized.onnx'),
+    })
+    expect(quantized.revision).not.toBe(full.revision)
+    expect(await readModelFolder(quantized.source)).toEqual(quantized)
+    expect(await readModelFolder(`${folder}:fp32`)).toEqual(full)
+  })
+
+  it('may have any sign in a path, and its source still opens the same folder', async () => {
+    for (const name of ['a:b', 'x@y', 'odd:int8', `m@${'0'.repeat(40)}`]) {
+      const folder = sound(name, int8)
+      const model = await readModelFolder(name === 'odd:int8' ? `${folder}:fp32` : folder)
+      expect(model).toMatchObject({ name, folder, modelFile: join(folder, 'model.onnx') })
+      expect(await readModelFolder(model.source)).toEqual(model)
+    }
+  })
+
+  it('of a registered name is not the folder of that name beside us, which is ./NAME', async () => {
+    const before = process.cwd()
+    process.chdir(join(sound('all-MiniLM-L6-v2'), '..'))
+    try {
+      await expect(readModelFolder('all-MiniLM-L6-v2')).rejects.toThrow('sentence-transformers/all-MiniLM-L6-v2')
+      expect((await readModelFolder('./all-MiniLM-L6-v2')).folder).toBe(join(process.cwd(), 'all-MiniLM-L6-v2'))
+      // Of `org/name` the folder goes first: nobody has one by chance.
+      sound('an-org/a-model')
+      expect((await readModelFolder('an-org/a-model')).name).toBe('a-model')
+    } finally {
+      process.chdir(before)
+    }
+  })
+})
+
+describe('prompts', () => {
+  const prompted = (name: string, config: unknown, more: Record<string, string> = {}) =>
+    sound(name, { 'config_sentence_transformers.json': JSON.stringify(config), ...more })
+
+  it('are empty where nothing is said, and then no part of the revision', async () => {
+    const plain = await readModelFolder(sound('prompts-none'))
+    expect(plain.prompts).toEqual({ document: '', query: '' })
+    const empty = prompted('prompts-empty', { prompts: { query: '', document: null }, default_prompt_name: null })
+    expect((await readModelFolder(empty)).revision).toBe(plain.revision)
+    // As it was when databases were bound that are still in use.
+    expect(plain.revision).toBe('5603cb7594bf')
+    expect((await readModelFolder('earnings-static-256')).revision).toBe('8235805bf63e')
+  })
+
+  it('are chosen by name for documents and queries, else the default one', async () => {
+    const [query, passage, corpus, document] = ['Q: ', 'P: ', 'C: ', 'D: ']
+    const of = async (name: string, prompts: Record<string, string>, standard?: string) =>
+      (await readModelFolder(prompted(name, { prompts, default_prompt_name: standard }))).prompts
+    expect(await of('p1', { query, corpus, passage, document })).toEqual({ query, document })
+    expect(await of('p2', { query, corpus, passage })).toEqual({ query, document: passage })
+    expect(await of('p3', { query, corpus })).toEqual({ query, document: corpus })
+    expect(await of('p4', { query })).toEqual({ query, document: '' })
+    expect(await of('p5', { query, corpus }, 'query')).toEqual({ query, document: corpus })
+    expect(await of('p6', { sts: 'S: ' }, 'sts')).toEqual({ query: 'S: ', document: 'S: ' })
+    expect(await of('p7', { sts: 'S: ', document: '' }, 'sts')).toEqual({ query: 'S: ', document: '' })
+  })
+
+  it('make another revision', async () => {
+    const folders = [
+      sound('q0'),
+      prompted('q1', { prompts: { query: 'q: ' } }),
+      prompted('q2', { prompts: { document: 'q: ' } }),
+    ]
+    const revisions = await Promise.all(folders.map(async folder => (await readModelFolder(folder)).revision))
+    expect(new Set(revisions).size).toBe(3)
+  })
+
+  it('that are left out of the pooling are refused, and without prompts that setting means nothing', async () => {
+    const pooling = {
+      'modules.json': MODULES,
+      '1_Pooling/config.json': '{"pooling_mode": "mean", "include_prompt": false}',
+    }
+    const folder = prompted('left-out', { prompts: { query: 'q: ' } }, pooling)
+    await expect(readModelFolder(folder)).rejects.toThrow('include_prompt')
+    expect((await readModelFolder(sound('left-out-none', pooling))).pooling).toBe('mean')
+  })
+
+  it('that are broken are told', async () => {
+    await expect(readModelFolder(prompted('no-text', { prompts: { query: 3 } }))).rejects.toThrow('query is no text')
+    const nameless = prompted('nameless', { prompts: {}, default_prompt_name: 'sts' })
+    await expect(readModelFolder(nameless)).rejects.toThrow('no prompt has that name')
+  })
+})
+
+describe('the shape of the graph', () => {
+  const shapeOf = async (name: string, config?: unknown) =>
+    (await readModelFolder(sound(name, config ? { 'config.json': JSON.stringify(config) } : {}))).shape
+
+  it('is read as BERT and as DistilBERT write it, or is not known', async () => {
+    const shape = { heads: 12, hidden: 384, intermediate: 1536 }
+    const bert = { num_attention_heads: 12, hidden_size: 384, intermediate_size: 1536 }
+    expect(await shapeOf('shape-bert', bert)).toEqual(shape)
+    expect(await shapeOf('shape-distil', { n_heads: 12, dim: 384, hidden_dim: 1536 })).toEqual(shape)
+    expect(await shapeOf('shape-none')).toBeUndefined()
+    expect(await shapeOf('shape-half', { hidden_size: 384 })).toBeUndefined()
+    expect(await shapeOf('shape-nonsense', { ...bert, num_attention_heads: 'twelve' })).toBeUndefined()
+  })
+})
+
 describe('a person is told', () => {
   async function refusal(work: Promise<unknown>): Promise<UserError> {
     const error = await work.then(

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { openGraph } from '../../lib/model/onnx.ts'
-import { type GraphPlan, graphBytes } from '../../lib/model/onnx-graph.ts'
+import { type GraphPlan, graphBytes, graphPart } from '../../lib/model/onnx-graph.ts'
 
 /** a bᵀ + c, of any number of rows. */
 const products: GraphPlan = {
@@ -51,6 +51,58 @@ describe('graphBytes', () => {
     const found = await graph.run({ x, k: { data: BigInt64Array.of(2n), shape: [1] } })
     expect([...found.best.data]).toEqual([1, 3])
     expect(found.indices.data).toEqual(Int32Array.of(3, 1))
+    await graph.close()
+  })
+
+  it('writes fractions, lists, and numbers that the graph holds itself', async () => {
+    const bytes = graphBytes({
+      nodes: [
+        { operator: 'LeakyRelu', inputs: ['x'], outputs: ['bent'], attributes: { alpha: { fraction: 0.25 } } },
+        { operator: 'Transpose', inputs: ['bent'], outputs: ['turned'], attributes: { perm: [1, 0] } },
+        { operator: 'Add', inputs: ['turned', 'tens'], outputs: ['sum'] },
+        { operator: 'Reshape', inputs: ['sum', 'flat'], outputs: ['y'] },
+      ],
+      constants: [
+        { name: 'tens', data: Float32Array.of(10, 20), shape: [1, 2] },
+        { name: 'flat', data: BigInt64Array.of(-1n), shape: [1] },
+      ],
+      inputs: [{ name: 'x', type: 'float32', shape: [2, 'n'] }],
+      outputs: [{ name: 'y', type: 'float32', shape: ['2 n'] }],
+    })
+    const graph = await openGraph(bytes, 1)
+    const { y } = await graph.run({ x: { data: Float32Array.of(1, -2, 3, 4, 5, -6), shape: [2, 3] } })
+    expect([...y.data]).toEqual([11, 24, 9.5, 25, 13, 18.5])
+    await graph.close()
+  })
+
+  it('writes a part that makes another graph go on', async () => {
+    const more = graphPart({
+      nodes: [{ operator: 'Mul', inputs: ['y', 'two'], outputs: ['twice'] }],
+      constants: [{ name: 'two', data: Float32Array.of(2), shape: [] }],
+      outputs: [{ name: 'twice', type: 'float32', shape: ['m', 'n'] }],
+    })
+    const graph = await openGraph(Buffer.concat([graphBytes(products), more]), 1)
+    const found = await graph.run({
+      a: { data: Float32Array.of(5, 7), shape: [1, 2] },
+      b: { data: Float32Array.of(1, 0, 1, 1), shape: [2, 2] },
+      c: { data: Float32Array.of(0, 100), shape: [2] },
+    })
+    expect([...found.y.data]).toEqual([5, 112])
+    expect([...found.twice.data]).toEqual([10, 224])
+    await graph.close()
+  })
+
+  it('holds a table of millions', async () => {
+    const data = Float32Array.from({ length: 2_000_000 }, (_, i) => i)
+    const bytes = graphBytes({
+      nodes: [{ operator: 'Gather', inputs: ['table', 'rows'], outputs: ['y'] }],
+      constants: [{ name: 'table', data, shape: [1_000_000, 2] }],
+      inputs: [{ name: 'rows', type: 'int64', shape: ['n'] }],
+      outputs: [{ name: 'y', type: 'float32', shape: ['n', 2] }],
+    })
+    const graph = await openGraph(bytes, 1)
+    const { y } = await graph.run({ rows: { data: BigInt64Array.of(999_999n, 0n), shape: [2] } })
+    expect([...y.data]).toEqual([1_999_998, 1_999_999, 0, 1])
     await graph.close()
   })
 

@@ -1,0 +1,160 @@
+// How large a batch may be: grows while that pays and memory allows, halves when memory runs out, and remembers.
+// Sizes are padded tokens, not texts: 128 texts of 26 tokens take 60 MB in MiniLM, 128 of 512 tokens 4.2 GB.
+// A state machine over what the embedder tells it; knows no device, no clock and no database.
+
+import type { BatchSettings } from '../settings.ts'
+import type { Limits } from './batching.ts'
+
+/** What decides how much memory a text takes inside a transformer; from the model's config.json. */
+export type ModelShape = { heads: number; hidden: number; intermediate: number }
+
+/** What a budget has learned on one device with one model, for the next run to begin with. */
+export type Learned = {
+  /** Padded tokens of the best batch so far. */
+  tokens: number
+  /** Padded tokens of a batch that ran out of memory, or null. */
+  ceiling: number | null
+  tokensPerSecond: number | null
+}
+
+/** Memory where the model runs, in bytes. */
+export type Memory = {
+  total: number
+  /** All that is in use, by whomever. */
+  used: number
+  /** The part of it that the model's process holds, which it uses again for the next batch. */
+  ours: number
+}
+
+export type Budget = {
+  /** For the next batch. */
+  limits(): Limits
+  /** A batch is back: padded tokens, and seconds inside the model. */
+  done(padded: number, seconds: number): void
+  memory(now: Memory): void
+  /** A batch of so many rows and padded tokens did not fit. */
+  outOfMemory(rows: number, padded: number): void
+  learned(): Learned
+}
+
+/** Settings count in documents of this many tokens: 32 of them are the 1,024 tokens at which a CPU thread is fastest. */
+const DOCUMENT_TOKENS = 32
+
+/**
+ * On a CPU, for each thread: more than 128 documents never paid (m, MiniLM: 1.00 at 32, .93 at 128, .80 at 512; small models
+ * gain up to there), under 8 half of the time is overhead. On a card batches must be large enough to fill thousands of
+ * lanes; its own memory is the limit. Rows: what one call's tables can sensibly hold.
+ */
+const STANDARD = {
+  cpu: { least: 8, start: 32, most: 128 },
+  card: { least: 8, start: 256, most: 4096 },
+} as const
+const MOST_ROWS = 4096
+
+// Half as much again, as the dynamic-batch design asks: doubling overshoots the optimum, which is flat but not that flat.
+const GROWTH = 1.5
+// Less is within the noise of a shared machine, and a larger batch is no end in itself.
+const WORTH = 1.03
+// Batches of each of two sizes, in turn, before they are compared: turns cancel what the machine does meanwhile.
+const EVIDENCE = 8
+// A ceiling from an earlier run may have been another program's doing: it is tried again from a little above.
+const FORGIVING = 1.25
+// A batch of at least this share of its size counts as full: rows of one width seldom come out even.
+const FULL = 0.8
+// What did not fit at some size may not fit just below it either.
+const BELOW_CEILING = 0.8
+
+type Trial = { size: number; turns: number; sides: [Side, Side] }
+type Side = { batches: number; tokens: number; seconds: number }
+
+export type BudgetOptions = {
+  settings: BatchSettings
+  kind: 'cpu' | 'card'
+  threads: number
+  shape: ModelShape
+  /** Bytes of the model's process, or on the card, with the model loaded and nothing run. */
+  loaded: number
+  learned?: Learned | undefined
+}
+
+export function openBudget({ settings, kind, threads, shape, loaded, learned }: BudgetOptions): Budget {
+  const unit = DOCUMENT_TOKENS * (kind === 'cpu' ? threads : 1)
+  const standard = STANDARD[kind]
+  const least = (settings.least ?? Math.min(standard.least, settings.most ?? standard.least)) * unit
+  const most = Math.max(least, (settings.most ?? Math.max(standard.most, settings.start ?? 0)) * unit)
+  const clamp = (size: number) => Math.round(Math.min(most, Math.max(least, size)))
+  let ceiling = learned?.ceiling ? learned.ceiling * FORGIVING : Infinity
+  let size = clamp(Math.min(learned?.tokens ?? (settings.start ?? standard.start) * unit, ceiling * BELOW_CEILING))
+  let tokensPerSecond = learned?.tokensPerSecond ?? null
+  let rows = settings.size // of a fixed batch
+  let growing = settings.dynamic
+  let trial: Trial | undefined
+  let now: Memory = { total: Infinity, used: 0, ours: loaded }
+
+  /** What a batch is expected to bring the memory to, as a share of it. */
+  function expected(rows: number, columns: number): number {
+    const others = Math.max(0, now.used - now.ours)
+    return (others + loaded + bytesOfBatch(shape, rows, columns)) / now.total
+  }
+
+  function tryLarger(): void {
+    const larger = clamp(Math.min(size * GROWTH, ceiling * BELOW_CEILING))
+    const room = now.used / now.total < settings.growBelow
+    if (!growing || !room || larger <= size) return
+    trial = { size: larger, turns: 0, sides: [newSide(), newSide()] }
+  }
+
+  function judge({ size: larger, sides: [plain, tried] }: Trial): void {
+    const [before, after] = [plain.tokens / plain.seconds, tried.tokens / tried.seconds]
+    trial = undefined
+    if (after > before * WORTH) size = larger
+    else growing = false
+    tokensPerSecond = Math.max(before, after)
+  }
+
+  return {
+    limits() {
+      if (!settings.dynamic) return { rows, places: Infinity, fits: () => true }
+      if (trial === undefined) tryLarger()
+      const places = trial !== undefined && trial.turns++ % 2 === 1 ? trial.size : size
+      return {
+        rows: MOST_ROWS,
+        places,
+        fits: (rows, columns) => expected(rows, columns) <= settings.memoryTarget,
+      }
+    },
+    done(padded, seconds) {
+      if (trial === undefined || !(seconds > 0)) return
+      // Batches that the line could not fill say nothing about a size.
+      const [wanted, side] = padded > size ? [trial.size, trial.sides[1]] : [size, trial.sides[0]]
+      if (padded < wanted * FULL) return
+      side.batches++
+      side.tokens += padded
+      side.seconds += seconds
+      if (trial.sides.every(one => one.batches >= EVIDENCE)) judge(trial)
+    },
+    memory(found) {
+      now = found
+    },
+    outOfMemory(rowsOfBatch, padded) {
+      // Of batches that fly together each fails for itself: what counts is the smallest that failed, not how many.
+      rows = Math.max(1, Math.min(rows, Math.floor(rowsOfBatch / 2)))
+      ceiling = Math.min(ceiling, padded)
+      size = clamp(Math.min(size, padded / 2))
+      trial = undefined
+    },
+    learned: () => ({ tokens: size, ceiling: Number.isFinite(ceiling) ? Math.round(ceiling) : null, tokensPerSecond }),
+  }
+}
+
+function newSide(): Side {
+  return { batches: 0, tokens: 0, seconds: 0 }
+}
+
+/**
+ * Bytes that a batch takes inside a transformer in float32: two tables of attention weights, and about six rows of hidden
+ * values and one of the feed-forward layer a token. m, MiniLM: 16 × 512 take .50 to .57 GB (.62 by this), 256 × 512 9 GB (9.9).
+ */
+export function bytesOfBatch({ heads, hidden, intermediate }: ModelShape, rows: number, columns: number): number {
+  return 4 * (2 * rows * heads * columns ** 2 + rows * columns * (intermediate + 6 * hidden))
+}

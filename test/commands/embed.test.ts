@@ -1,0 +1,163 @@
+// The step `embed` as a person runs it: a model that is killed, batches and long texts as asked for, figures kept and shown.
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { withDatabase } from '../../lib/db/open.ts'
+import { readSettings } from '../../lib/settings.ts'
+import { processesBelow } from '../processes.ts'
+import { fingerprints, type Options, quarterdeck, sample, scratchHome, start, succeed } from '../run.ts'
+
+const QUARTER = '2016Q4'
+const { home, remove } = scratchHome()
+const settings = { ...readSettings({}), home }
+afterAll(remove)
+beforeAll(async () => {
+  await succeed(['ingest', sample(QUARTER), '--quarter', QUARTER], { home })
+  await succeed(['embed', '--quarter', QUARTER], { home })
+}, 120_000)
+
+const vectorsPrint = () => withDatabase(settings, async sql => (await fingerprints(sql)).sentence_vectors)
+
+type Run = { outcome: string; options: Record<string, unknown>; counts: Record<string, number | string> }
+
+/** The last run of `embed` as it stands in the table `runs`. */
+async function lastRun(): Promise<Run> {
+  const statement = `select outcome, options, counts from runs where command = 'embed' order by run_id desc limit 1`
+  const [run] = JSON.parse(await succeed(['sql', statement, '--json'], { home }))
+  return run
+}
+
+async function embedAgain(words: string[], more: Partial<Options> = {}) {
+  const outcome = await quarterdeck(['embed', '--quarter', QUARTER, '--force', ...words], { home, ...more })
+  expect(outcome.code, outcome.stderr).toBe(0)
+  return outcome
+}
+
+describe('embed', () => {
+  it('leaves the figures of the run in `runs`, and what it learned of batches for the next', async () => {
+    const { outcome, counts } = await lastRun()
+    expect(outcome).toBe('done')
+    expect(counts).toMatchObject({ device: 'cpu', outOfMemory: 0, tooLong: 0 })
+    for (const name of ['sentences', 'sentencesPerSecond', 'tokens', 'tokensPerSecond', 'batches', 'batchTokensMost'])
+      expect(counts[name]).toBeGreaterThan(0)
+    expect(counts.paddingShare).toBeLessThan(0.04)
+    const statement = 'select model, device, threads, tokens from learned_batches'
+    const learned = JSON.parse(await succeed(['sql', statement, '--json'], { home }))
+    expect(learned).toMatchObject([{ device: 'cpu', threads: 2 }])
+    expect(learned[0].model).toMatch(/^earnings-static-256 [0-9a-f]{12}$/)
+    expect(learned[0].tokens).toBeGreaterThanOrEqual(512)
+  })
+
+  it('says where it runs and why not elsewhere', async () => {
+    expect((await embedAgain(['--firm', 'MU'])).stderr).toMatch(/on cpu; not cuda: .+; not webgpu: /)
+    expect((await embedAgain(['--firm', 'MU', '--device', 'cpu'])).stderr).not.toContain('not cuda')
+  })
+
+  it.skipIf(process.platform !== 'linux')(
+    'survives kill -9 of its model: every sentence embedded, once, with the same bits',
+    async () => {
+      const expected = await vectorsPrint()
+      const child = start(['embed', '--quarter', QUARTER, '--force'], { home })
+      let stderr = ''
+      child.stderr?.on('data', data => {
+        stderr += data
+      })
+      const ended = new Promise<number | null>(resolve => child.once('close', resolve))
+      let over = false
+      void ended.then(() => {
+        over = true
+      })
+      const killed = new Set<number>()
+      while (!over && killed.size < 3) {
+        // Not before it works, of which this line tells: a model that cannot be loaded is another matter.
+        if (stderr.includes('on cpu; '))
+          for (const { pid, command } of processesBelow(child.pid ?? 0)) {
+            if (killed.has(pid) || !command.includes('onnx-child.ts')) continue
+            try {
+              process.kill(pid, 'SIGKILL')
+            } catch {
+              continue // over already
+            }
+            killed.add(pid)
+          }
+        await new Promise(resolve => setTimeout(resolve, 5))
+      }
+      expect(await ended, stderr).toBe(0)
+      expect(killed.size).toBeGreaterThan(0)
+      expect(await vectorsPrint()).toBe(expected)
+      expect((await lastRun()).counts.sentences).toBe(JSON.parse(await sentencesOfQuarter())[0].n)
+    },
+  )
+
+  it('takes a fixed number of sentences at a time where that is asked for, by flag or by environment', async () => {
+    await embedAgain(['--firm', 'MU', '--batch-size', '7'])
+    expect(await lastRun()).toMatchObject({ options: { batchSize: 7 }, counts: { batchSentencesMost: 7 } })
+    const env = { QUARTERDECK_DYNAMIC_BATCH: 'false', QUARTERDECK_BATCH_SIZE: '9' }
+    await embedAgain(['--firm', 'MU'], { env })
+    expect(await lastRun()).toMatchObject({ options: { batchSize: 9 }, counts: { batchSentencesMost: 9 } })
+    await embedAgain(['--firm', 'MU'])
+    expect(await lastRun()).toMatchObject({ options: { batchSize: null } })
+  })
+
+  it('counts long sentences and cuts or splits them, and knows which of the two was done', async () => {
+    const text = `${'Rigs fell in the basin. '.repeat(300)}Foreign exchange took two percent from sales.`
+    const file = join(home, 'LONG_q4_2016.txt')
+    writeFileSync(file, `${text.replaceAll('. ', ' and ')}\nRevenue was up in the quarter because of pricing.\n`)
+    await succeed(['ingest', file, '--quarter', QUARTER], { home })
+    const embed = (...words: string[]) =>
+      quarterdeck(['embed', '--quarter', QUARTER, '--firm', 'LONG', ...words], { home })
+    const cut = await embed()
+    expect(cut.stderr).toContain('1 sentence cut at 1024 tokens')
+    expect((await lastRun()).counts.tooLong).toBe(1)
+    const beginning = await vectorsPrint()
+    const split = await embed('--long-text', 'split')
+    expect(split.stderr).toContain('1 sentence read in windows of 1024 tokens')
+    expect(await vectorsPrint()).not.toBe(beginning)
+    expect((await embed('--long-text', 'split')).stderr).toContain('nothing left to do')
+    await embed('--long-text', 'truncate')
+    expect(await vectorsPrint()).toBe(beginning)
+  })
+
+  it('writes figures for Prometheus, which end with the run, also where nothing was to be done', async () => {
+    const file = join(home, 'embed.prom')
+    await embedAgain(['--firm', 'MU', '--metrics-file', file])
+    const metrics = readFileSync(file, 'utf8')
+    expect(metrics).toMatch(/^quarterdeck_embed_running\{.*quarter="2016Q4".*device="cpu".*\} 0$/m)
+    expect(metrics).toMatch(/^quarterdeck_embed_sentences\{.*\} \d+$/m)
+    expect(metrics.endsWith('# EOF\n')).toBe(true)
+    writeFileSync(file, metrics.replace(/^(quarterdeck_embed_running\{.*\}) 0$/m, '$1 1'))
+    await succeed(['embed', '--quarter', QUARTER], { home, env: { QUARTERDECK_METRICS_FILE: file } })
+    expect(readFileSync(file, 'utf8')).toMatch(/^quarterdeck_embed_running\{.*\} 0$/m)
+  })
+
+  it('warns of what a day has cost, once, where a price and a limit are set', async () => {
+    const env = { QUARTERDECK_DOLLARS_PER_HOUR: '900', QUARTERDECK_DOLLARS_PER_DAY: '0.01' }
+    const { stderr } = await embedAgain(['--firm', 'MU'], { env })
+    expect(stderr.match(/warning: embedding has cost \$/g)).toHaveLength(1)
+  })
+
+  it('refuses what it cannot do, and says what can be done', async () => {
+    for (const [words, message, hint] of [
+      [['--device', 'gpu'], '--device is "gpu"; it must be one of auto, cpu, cuda, webgpu', '--device auto'],
+      [['--batch-size', '0'], '--batch-size is "0"; it must be a whole number from 1', '--batch-size 32'],
+      [['--long-text', 'drop'], '--long-text is "drop"; it must be one of truncate, split', 'truncate'],
+      [['--device', 'cuda', '--force'], 'the device cuda cannot be used', '--device cpu'],
+      [['--metrics-file', join(home, 'no', 'where.prom')], 'there is no folder', 'mkdir -p'],
+    ] as const) {
+      const { code, stderr } = await quarterdeck(['embed', '--quarter', QUARTER, ...words], { home })
+      expect(code).toBeGreaterThan(0)
+      expect(stderr).toContain(message)
+      expect(stderr).toContain(hint)
+    }
+    const { stderr } = await quarterdeck(['embed', '--quarter', QUARTER], {
+      home,
+      env: { QUARTERDECK_BATCH_MOST: 'all' },
+    })
+    expect(stderr).toContain('QUARTERDECK_BATCH_MOST is "all"; it must be a whole number')
+  })
+})
+
+function sentencesOfQuarter(): Promise<string> {
+  return succeed(['sql', `select count(*)::int as n from sentences where quarter = '${QUARTER}'`, '--json'], { home })
+}
