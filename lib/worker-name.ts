@@ -32,12 +32,16 @@ function pidNamespace(): string {
   }
 }
 
-/** Clock ticks from boot to the start of the process, field 22 of /proc/PID/stat; '0' where there is no /proc. */
+/**
+ * Clock ticks from boot to the start of the process, field 22 of /proc/PID/stat; '0' where there is no /proc. Empty for one
+ * that has ended and whose parent has not asked how: it keeps its number, and does nothing any more.
+ */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The second field is the program's name in brackets and may hold spaces: count from behind it.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return fields[0] === 'Z' ? '' : fields[19]
   } catch {
     return '0'
   }

@@ -57,6 +57,8 @@ describe('docs/', () => {
       'how-clustering-works.md',
       'benchmarks.md',
       'house.md',
+      'operations.md',
+      'monitoring/README.md',
     ]) {
       for (const [, target] of page(name).matchAll(/\]\((?!https?:|#)([^)#]+)/g)) {
         try {

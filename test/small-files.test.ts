@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { UsageError, UserError } from '../lib/errors.ts'
 import { choiceFlag, numberFlag, optionalQuarterFlag, quarterFlag, wholeNumberFlag } from '../lib/flags.ts'
@@ -42,6 +43,40 @@ describe('settings', () => {
     expect(Object.isFrozen(settings)).toBe(true)
   })
 
+  it('reads how batches are made: dynamic unless told otherwise, within bounds that fit together', () => {
+    expect(readSettings({}).batches).toEqual({
+      dynamic: true,
+      size: 32,
+      least: undefined,
+      start: undefined,
+      most: undefined,
+      growBelow: 0.7,
+      memoryTarget: 0.85,
+    })
+    for (const no of ['false', '0', 'No', 'off'])
+      expect(readSettings({ QUARTERDECK_DYNAMIC_BATCH: no }).batches.dynamic).toBe(false)
+    expect(() => readSettings({ QUARTERDECK_DYNAMIC_BATCH: 'maybe' })).toThrow('it must be true or false')
+    const bounds = { QUARTERDECK_BATCH_LEAST: '16', QUARTERDECK_BATCH_START: '64', QUARTERDECK_BATCH_MOST: '256' }
+    expect(readSettings(bounds).batches).toMatchObject({ least: 16, start: 64, most: 256 })
+    expect(() => readSettings({ ...bounds, QUARTERDECK_BATCH_MOST: '8' })).toThrow(
+      /LEAST is 16, more than .*MOST, .* 8/,
+    )
+    expect(() => readSettings({ QUARTERDECK_BATCH_MEMORY: '120' })).toThrow('from 1 to 100')
+  })
+
+  it('reads device, long texts, hub and prices, and refuses other words', () => {
+    expect(readSettings({})).toMatchObject({ device: 'auto', longText: 'truncate', dollarsPerHour: undefined })
+    expect(readSettings({ QUARTERDECK_DEVICE: 'CPU', QUARTERDECK_LONG_TEXT: 'split' })).toMatchObject({
+      device: 'cpu',
+      longText: 'split',
+    })
+    expect(() => readSettings({ QUARTERDECK_DEVICE: 'gpu' })).toThrow('it must be one of auto, cpu, cuda, webgpu')
+    expect(() => readSettings({ QUARTERDECK_DOLLARS_PER_HOUR: 'cheap' })).toThrow('it must be a number from 0')
+    const hub = readSettings({ HF_ENDPOINT: 'http://mirror.example/', HF_HUB_OFFLINE: '1', HOME: '/home/someone' }).hub
+    expect(hub).toMatchObject({ url: 'http://mirror.example', offline: true, token: undefined })
+    expect(hub.cache).toBe('/home/someone/.cache/quarterdeck/models')
+  })
+
   it('names the variable, what it is and what it must be', () => {
     expect(() => readSettings({ QUARTERDECK_THREADS: 'many' })).toThrow(UserError)
     expect(() => readSettings({ QUARTERDECK_THREADS: '0' })).toThrow(/QUARTERDECK_THREADS is "0".*from 1 to/)
@@ -74,6 +109,19 @@ describe('a process by its name', () => {
     child.kill('SIGKILL')
     await once(child, 'exit')
     expect(mayBeAlive(named(child.pid, parts[3]))).toBe(false)
+  })
+
+  it.skipIf(process.platform !== 'linux')('is not alive when it has ended and nobody has asked how', async () => {
+    // The shell becomes a program that never asks after the child it got with it.
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'])
+    const [pid] = String(await once(parent.stdout, 'data'))
+      .trim()
+      .split(/\s+/)
+    const fields = () => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
+    await expect.poll(() => fields()[0]).toBe('Z')
+    const [host, namespace] = workerName.split('/')
+    expect(mayBeAlive(`${host}/${namespace}/${pid}/${fields()[19]}`)).toBe(false)
+    parent.kill('SIGKILL')
   })
 
   it('may be alive when it is of another machine or container, where nobody can look', () => {

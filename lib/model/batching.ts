@@ -27,13 +27,14 @@ export type Line<Job> = {
 const PATIENCE = 8192
 
 /**
- * The number of columns that a row of this length is computed in: its length, rounded up to one of 8 steps a doubling
- * from 16 on. Depends on the length alone, for bits: a sum over 24 and one over 28 columns may be added in another
+ * The number of columns that a row of this length is computed in: its length, rounded up to one of 16 steps a
+ * doubling from 32 on. Depends on the length alone, for bits: a sum over 24 and one over 28 columns may be added in another
  * order, though four are zero. m, MiniLM fp32, alone and among 2 to 64 others of its width, one and two threads: no bit
- * of any vector differs. Rounding costs 2 % of the places on calls, and leaves about 40 widths instead of 256.
+ * of any vector differs. Rounding costs 0.6 % of the places on calls and leaves 80 widths up to 256; with 8 steps
+ * it is 2.5 % and 48, and batches are no fuller.
  */
 export function widthOf(length: number): number {
-  const step = 2 ** Math.max(0, Math.floor(Math.log2(Math.max(length, 1))) - 3)
+  const step = 2 ** Math.max(0, Math.floor(Math.log2(Math.max(length, 1))) - 4)
   return Math.ceil(length / step) * step
 }
 

@@ -54,7 +54,7 @@ const FIRST_WAIT_SECONDS = 0.5
 const LONGEST_WAIT_SECONDS = 300
 // A connection that moves at all moves 64 KB; fewer a time would let a server that trickles keep us for ever.
 const WORTH_GOING_ON = 65_536
-// Three times what a lost packet and a slow disk of the server may take together.
+// Hugging Face's own client gives up after 10 s; a bad line may take three times as long.
 const STALL_SECONDS = 30
 // The hub itself needs two: to the file's address, and on to the storage.
 const MOST_REDIRECTS = 5

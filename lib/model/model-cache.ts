@@ -26,6 +26,8 @@ export type HubModel = Readonly<{
 type Checksums = Record<string, string | null>
 
 const RECORD = 'checksums.json'
+/** Where sentence-transformers writes it; modules.json may say otherwise. */
+const USUAL_POOLING = '1_Pooling/config.json'
 
 export function cacheFolder(hub: HubSettings, { repository, revision }: HubModel): string {
   return join(hub.cache, repository, revision)
@@ -71,7 +73,10 @@ export async function fetchModel(
   try {
     if (!(await have(TOKENIZER))) missing.push(TOKENIZER)
     for (const file of CONFIGS) if (!(await have(file)) && model.registered) missing.push(file)
-    for (const file of (await poolingFiles(folder)).map(inside)) if (!(await have(file))) missing.push(file)
+    // Without modules.json nothing says where that of a registered model lies, and it is told in one go what to bring.
+    const lost = model.registered !== undefined && missing.includes('modules.json')
+    const poolings = lost ? [USUAL_POOLING] : (await poolingFiles(folder)).map(inside)
+    for (const file of poolings) if (!(await have(file))) missing.push(file)
     let graph: string | undefined
     for (const file of graphs) if (graph === undefined && (await have(file))) graph = file
     if (graph === undefined) missing.push(graphs.join(' or '))
@@ -85,7 +90,7 @@ export async function fetchModel(
       warn(
         `${model.repository} has no modules.json: its vectors are means over all tokens, as sentence-transformers does`,
       )
-    for (const file of [...CONFIGS, ...(await poolingFiles(folder))]) {
+    for (const file of [...CONFIGS, ...poolings]) {
       if (await isFile(join(folder, file)))
         compare(folder, model, checksums, file, await checksumOf(join(folder, file)))
     }
@@ -154,7 +159,7 @@ function notPublished(hub: HubSettings, model: HubModel, precision: Precision, m
 /** Neither here nor to be had: both ways out. */
 function notHere(hub: HubSettings, model: HubModel, reason: string, missing: readonly string[]): UserError {
   const { name, repository, revision, registered } = model
-  const others = registered ? '' : `, with ${CONFIGS.join(', ')} and 1_Pooling/config.json where it has them`
+  const others = registered ? '' : `, with ${CONFIGS.join(', ')} and ${USUAL_POOLING} where it has them`
   return new UserError(
     `the model ${name} is not whole in the cache, and cannot be fetched: ${reason}`,
     `put ${missing.join(', ')} of ${hub.url}/${repository}/tree/${revision}${others} into ` +

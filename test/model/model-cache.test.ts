@@ -240,7 +240,7 @@ describe('without a network', () => {
     const [{ repository, revision }] = REGISTERED
     expect(hint).toContain(join(settings.cache, repository, revision))
     expect(hint).toContain(`https://huggingface.co/${repository}/tree/${revision}`)
-    for (const file of ['tokenizer.json', 'onnx/model.onnx', 'modules.json', 'sentence_bert_config.json'])
+    for (const file of ['tokenizer.json', 'onnx/model.onnx', '1_Pooling/config.json', 'sentence_bert_config.json'])
       expect(hint).toContain(file)
     expect(hint).toContain('--model earnings-static-256')
   })
