@@ -1,9 +1,10 @@
-// npm run bench: a whole quarter beside BERTopic (quarter.ts) and the engine alone beside others (cluster.ts), or one of
-// the two. Prints the parts of docs/benchmarks.md between its markers; with --write puts them there.
+// npm run bench: a whole quarter beside BERTopic (quarter.ts), the clustering alone (cluster.ts) and the embedding (embed.ts)
+// beside others, and a long run of it (embed-memory.ts), or some of these parts. Prints what stands in docs/benchmarks.md
+// between the marks of each part; with --write puts it there.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { stopDatabase } from '../../lib/db/embedded/start.ts'
@@ -13,11 +14,15 @@ import { root, sample as shippedSample } from '../run.ts'
 import { sharedFolder } from '../shared.ts'
 import { measureClustering } from './cluster.ts'
 import { reportCluster } from './cluster-report.ts'
+import { measureEmbedding } from './embed.ts'
+import { measureLongRun } from './embed-memory.ts'
+import { reportEmbed, reportLongRun } from './embed-report.ts'
+import { readCalls } from './embed-texts.ts'
 import { type Data, measureQuarter, runSteps } from './quarter.ts'
 import { reportQuarter } from './quarter-report.ts'
 
 const PAGE = join(root, 'docs/benchmarks.md')
-const PARTS = ['quarter', 'cluster'] as const
+const PARTS = ['quarter', 'cluster', 'embed', 'embed-long'] as const
 type Part = (typeof PARTS)[number]
 
 const { values, positionals } = parseArgs({
@@ -27,22 +32,30 @@ const { values, positionals } = parseArgs({
     transcripts: { type: 'string' },
     // With twenty, one firm moves the noise of the sample by two points in a hundred; sixty take BERTopic half a minute more.
     'peer-firms': { type: 'string', default: '60' },
+    // Batches of every width are full only where many sentences are in line; with 3,000 the slowest peer takes a minute.
+    'embed-sentences': { type: 'string', default: '3072' },
+    // More than a real quarter of 5,000 firms would leave in one step of `embed`, and twice what the embedded database likes.
+    'made-sentences': { type: 'string', default: '200000' },
+    // As many as a quarter of 5,000 firms has.
+    'long-sentences': { type: 'string', default: '2000000' },
     write: { type: 'boolean', default: false },
   },
 })
 
 const unknown = positionals.find(word => !PARTS.some(part => part === word))
-if (unknown !== undefined) throw new Error(`${unknown} is no part of the bench; its parts are ${PARTS.join(' and ')}`)
+if (unknown !== undefined) throw new Error(`${unknown} is no part of the bench; its parts are ${PARTS.join(', ')}`)
 const wanted = PARTS.filter(part => positionals.length === 0 || positionals.includes(part))
-const peerFirms = Number(values['peer-firms'])
-// The first only warms up.
-if (!(Number.isInteger(peerFirms) && peerFirms >= 2))
-  throw new Error(`--peer-firms is ${values['peer-firms']}; it must be a whole number of at least 2`)
+// The first firm only warms up, and so do the first sentences.
+const peerFirms = atLeast('peer-firms', 2)
+const embedSentences = atLeast('embed-sentences', 256)
+const madeSentences = atLeast('made-sentences', 1000)
+const longSentences = atLeast('long-sentences', 1000)
 // What is wrong with the page is said before minutes of measuring.
 if (values.write) for (const part of wanted) pageWith(part, '')
 
 const scratch = mkdtempSync(join(tmpdir(), 'quarterdeck-bench-'))
 const home = join(scratch, 'home')
+const done = new Set<string>()
 mkdirSync(home)
 try {
   const data = findData()
@@ -57,11 +70,32 @@ try {
 }
 
 async function measure(part: Part, data: Data): Promise<string> {
+  const { quarter, source } = data
+  const settings = readSettings({ QUARTERDECK_HOME: home })
   if (part === 'quarter') return reportQuarter(await measureQuarter(data, home, scratch, peerFirms))
-  if (!wanted.includes('quarter')) await runSteps(['ingest', 'embed'], data.quarter, data.transcripts, home, 'to begin')
-  return withDatabase(readSettings({ QUARTERDECK_HOME: home }), async sql =>
-    reportCluster(await measureClustering(sql, data, scratch)),
-  )
+  await prepare(part === 'cluster' ? ['ingest', 'embed'] : ['ingest'], data)
+  if (part === 'cluster')
+    return withDatabase(settings, async sql => reportCluster(await measureClustering(sql, data, scratch)))
+  const calls = await withDatabase(settings, sql => readCalls(sql, quarter))
+  const threads = availableParallelism()
+  if (part === 'embed') {
+    const sizes = { sentences: embedSentences, made: madeSentences }
+    return reportEmbed(await measureEmbedding(calls, source, sizes, { threads, home, scratch }))
+  }
+  return reportLongRun(await measureLongRun(calls.flat(), source, { sentences: longSentences, threads, scratch }))
+}
+
+/** Runs the steps that a part needs and no part before it has run. */
+async function prepare(verbs: readonly string[], { quarter, transcripts }: Data): Promise<void> {
+  const missing = verbs.filter(verb => !done.has(verb) && !wanted.includes('quarter'))
+  await runSteps(missing, quarter, transcripts, home, 'to begin')
+  for (const verb of missing) done.add(verb)
+}
+
+function atLeast(name: 'peer-firms' | 'embed-sentences' | 'made-sentences' | 'long-sentences', least: number): number {
+  const value = Number(values[name])
+  if (Number.isInteger(value) && value >= least) return value
+  throw new Error(`--${name} is ${values[name]}; it must be a whole number of at least ${least}`)
 }
 
 /** The quarter to measure on: what was asked for, the archive beside the checkout, or the sample that ships. */

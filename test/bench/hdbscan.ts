@@ -12,7 +12,7 @@ import { createRandom } from '../../lib/math/random.ts'
 import { blobs, normal } from '../math/tables.ts'
 import { timed } from './clocks.ts'
 import { clustersIn, median, noiseIn } from './figures.ts'
-import { type Peer, startOurHdbscan, startPython } from './peers.ts'
+import { type Peer, startOwn, startPython } from './peers.ts'
 
 /** One side on one table of points. */
 export type HdbscanRow = {
@@ -44,7 +44,7 @@ export async function compareHdbscans(
 ): Promise<HdbscanRow[]> {
   const peers: { whose: string; peer: Peer }[] = []
   try {
-    peers.push({ whose: 'quarterdeck', peer: await startOurHdbscan(scratch) })
+    peers.push({ whose: 'quarterdeck', peer: await startOwn('hdbscan-alone.ts', scratch) })
     if (hasPython) peers.push({ whose: REFERENCE, peer: await startPython('hdbscan', scratch, 1) })
     const rows: HdbscanRow[] = []
     for (const one of casesOf(layouts)) {

@@ -3,11 +3,21 @@
 import { describe, expect, it } from 'vitest'
 import { type EngineRow, LIBRARIES, OURS, PYTHON } from './cluster.ts'
 import { reportCluster } from './cluster-report.ts'
+import type { EmbedReport } from './embed.ts'
+import { BARE, type MiniLmRow, OURS as OUR_ENGINE, SENTENCE_TRANSFORMERS } from './embed-minilm.ts'
+import { reportEmbed, reportLongRun } from './embed-report.ts'
 import { type Comparison, type Quality, WAYS } from './firms.ts'
 import { type QuarterReport, reportQuarter } from './quarter-report.ts'
 
 const used = { cpuSeconds: 8, peakBytes: 2 ** 28 }
-const step = { verb: 'cluster-firm', seconds: 10, command: used, database: { ...used, cpuSeconds: 2 }, stdout: '' }
+const step = {
+  verb: 'cluster-firm',
+  seconds: 10,
+  command: used,
+  childSeconds: 3,
+  database: { ...used, cpuSeconds: 2 },
+  stdout: '',
+}
 
 function quarterWith(comparison: QuarterReport['comparison']): QuarterReport {
   const counts = {
@@ -121,5 +131,145 @@ describe('the page of the engine', () => {
 
   it('says why there is no Python', () => {
     expect(reportCluster({ ...measured, absent: 'No network.' })).toContain('No Python in this run. No network.')
+  })
+})
+
+describe('the page of the embedding', () => {
+  const miniLm = (whose: string, precision: 'fp32' | 'int8', seconds: number, ratio: number): MiniLmRow => ({
+    whose,
+    precision,
+    seconds,
+    ratio,
+    cpuSeconds: 2 * seconds,
+    peakBytes: 2 ** 28,
+    difference: 3.2e-7,
+  })
+  const batched = { seconds: 2, paddingShare: 0.02, peakBytes: 2 ** 28 }
+  const measured: EmbedReport = {
+    source: 'a quarter',
+    miniLm: {
+      engines: {
+        sentences: 1_000,
+        tokens: 26_000,
+        longest: 256,
+        threads: 2,
+        operations: 565e9,
+        limits: [
+          { threads: 1, model: 100e9, square: 90e9 },
+          { threads: 2, model: 200e9, square: 190e9 },
+        ],
+        rows: [
+          miniLm(OUR_ENGINE, 'fp32', 1 / 320, 1),
+          miniLm(BARE, 'fp32', 1 / 330, 0.97),
+          { ...miniLm(SENTENCE_TRANSFORMERS, 'fp32', 1 / 200, 1.6), cpuSeconds: undefined, peakBytes: undefined },
+          miniLm(OUR_ENGINE, 'int8', 1 / 800, 1),
+        ],
+        tokenizerSeconds: 0.03125,
+        versions: ['Node 20', '', 'torch 2'],
+        absent: ['transformers.js could not be set up.'],
+      },
+      batches: [
+        {
+          kind: 'sentences as they are',
+          claimed: '1.43 ×',
+          longText: 'truncate',
+          texts: 900,
+          tokens: 23_000,
+          tooLong: 0,
+          fixed: { ...batched, seconds: 5, paddingShare: 0.6 },
+          dynamic: batched,
+        },
+        {
+          kind: 'over 5,000 tokens',
+          claimed: 'out of memory',
+          longText: 'split',
+          texts: 6,
+          tokens: 36_000,
+          tooLong: 6,
+          fixed: { ...batched, peakBytes: undefined },
+          dynamic: batched,
+        },
+      ],
+    },
+    shipped: {
+      threads: 2,
+      alone: { sentences: 100_000, different: 99_000, seconds: 2, cpuSeconds: 4, peakBytes: 2 ** 28 },
+      tokenizer: { seconds: 0.5, cpuSeconds: 0.5 },
+      endToEnd: { firms: 2_000, sentences: 200_000, ingest: step, embed: step, loopSeconds: 8 },
+    },
+    loadAtStart: 0.5,
+    loadAtEnd: 1.5,
+  }
+
+  it('gives every engine its speed, its ratio and its share of what matrix products alone would allow', () => {
+    const page = reportEmbed(measured)
+    // 320 sentences/s of .565 GFLOP are 180.8 of 200 GFLOP/s.
+    expect(cells(page, `fp32 | ${OUR_ENGINE}`).slice(2)).toEqual(['320', '1.00 ×', '6.25', '256', '90.4 %', '3.2e-7'])
+    expect(cells(page, `fp32 | ${BARE}`).slice(2, 4)).toEqual(['330', '0.97 ×'])
+    expect(cells(page, `fp32 | ${SENTENCE_TRANSFORMERS}`).slice(4, 6)).toEqual(['–', '–'])
+    // 31 ms of tokenizing in 3,125 ms, and in 1,250.
+    expect(page).toContain('1.0 % of the time of ours in fp32, 2.5 % of the time of ours in int8')
+    expect(page).toContain('the limit is 354 sentences/s')
+    expect(page).toContain('Node 20; torch 2. transformers.js could not be set up.')
+  })
+
+  it('says how many times as long fixed batches take', () => {
+    const page = reportEmbed(measured)
+    expect(cells(page, 'sentences as they are').slice(1, 7)).toEqual([
+      '–',
+      '5.00',
+      '2.00',
+      '2.50 ×',
+      '1.43 ×',
+      '60.0 %',
+    ])
+    expect(cells(page, 'over 5,000 tokens').slice(1)).toEqual([
+      'cut up',
+      '2.00',
+      '2.00',
+      '1.00 ×',
+      'out of memory',
+      '2.0 %',
+      '2.0 %',
+      '–',
+      '256',
+    ])
+  })
+
+  it("takes the database's share of the shipped model's run from the command's", () => {
+    const page = reportEmbed(measured)
+    expect(cells(page, 'the engine alone')).toEqual(['the engine alone', '50,000', '2.00', '40.0', '256'])
+    // 8 + 2 CPU seconds for 200,000; 3 of the 8 were the model's process.
+    expect(cells(page, '`embed` into')).toEqual([
+      '`embed` into the embedded database, whole',
+      '20,000',
+      '10.0',
+      '50.0',
+      '256',
+    ])
+    expect(page).toContain("the command computed 5.00, the model's process 3.00, the database 2.00 (CPU seconds)")
+  })
+
+  it('does without MiniLM where it is not there', () => {
+    const page = reportEmbed({ ...measured, miniLm: undefined })
+    expect(page).toContain('Not in this run')
+    expect(page).toContain('the engine alone')
+    expect(page).not.toContain('NaN')
+  })
+
+  it('shows the memory of a long run tenth by tenth, and its slope with a sign', () => {
+    const tenths = [1, 2].map(tenth => ({
+      sentences: tenth * 200_000,
+      seconds: 10,
+      medianBytes: tenth * 2 ** 28,
+      mostBytes: 2 ** 29,
+    }))
+    const run = { source: 'a quarter', threads: 2, sentences: 400_000, samples: 20, tenths, peakBytes: 2 ** 29 }
+    const page = reportLongRun({ ...run, slope: -(2 ** 20), loadAtStart: 0.5, loadAtEnd: 1.5 })
+    expect(cells(page, '400,000')).toEqual(['400,000', '20,000', '512', '512'])
+    expect(page).toContain('−1.0 MB a million sentences')
+    expect(reportLongRun({ ...run, slope: undefined, loadAtStart: 0, loadAtEnd: 0 })).not.toContain(
+      'a million sentences',
+    )
   })
 })

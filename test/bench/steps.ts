@@ -7,17 +7,24 @@ import { join } from 'node:path'
 import { databaseStatus } from '../../lib/db/embedded/start.ts'
 import { succeed } from '../run.ts'
 import { peakBytes } from './clocks.ts'
+import { sampleMemory } from './processes.ts'
 
 export type Used = { cpuSeconds: number; peakBytes: number }
 
 export type MeasuredStep = {
   verb: string
   seconds: number
+  /** The command and the processes that it started; the sum of what each has held at most. */
   command: Used
+  /** The part of it that was in processes it started, such as the model's; CPU alone. */
+  childSeconds: number
   /** Of the daemon of the embedded database during this step; undefined where there is no /proc to read it from. */
   database: Used | undefined
   stdout: string
 }
+
+// A process that is killed at the end says nothing of its own peak; five looks a second cost half a hundredth of a core.
+const SAMPLE_MILLISECONDS = 200
 
 /** Runs one command on a scratch home; `words` begins with the verb. */
 export async function measureStep(home: string, words: readonly string[]): Promise<MeasuredStep> {
@@ -25,8 +32,12 @@ export async function measureStep(home: string, words: readonly string[]): Promi
   const before = await databaseUse(home)
   if (before !== undefined) forgetPeak(before.pid)
   const start = performance.now()
+  let memory: ReturnType<typeof sampleMemory> | undefined
   const stdout = await succeed(words, {
     home,
+    onStart(pid) {
+      memory = sampleMemory(pid, SAMPLE_MILLISECONDS)
+    },
     env: {
       QUARTERDECK_THREADS: String(availableParallelism()),
       NODE_OPTIONS: `--import ${new URL('./usage.mjs', import.meta.url).href}`,
@@ -34,9 +45,12 @@ export async function measureStep(home: string, words: readonly string[]): Promi
     },
   })
   const seconds = (performance.now() - start) / 1000
+  memory?.end()
   const after = await databaseUse(home)
   const database = after && { ...after, cpuSeconds: after.cpuSeconds - (before?.cpuSeconds ?? 0) }
-  return { verb: words[0], seconds, command: JSON.parse(readFileSync(usageFile, 'utf8')), database, stdout }
+  const { cpuSeconds, childSeconds, peakBytes } = JSON.parse(readFileSync(usageFile, 'utf8'))
+  const command = { cpuSeconds: cpuSeconds + childSeconds, peakBytes: Math.max(peakBytes, memory?.peak() ?? 0) }
+  return { verb: words[0], seconds, command, childSeconds, database, stdout }
 }
 
 // Linux counts a process's time in USER_HZ, which is 100 wherever Node runs (`getconf CLK_TCK`).
