@@ -12,6 +12,7 @@ FORCE ?=
 # Samples that ship stand in data/samples/; with neither, ingest goes on with what the database has.
 TRANSCRIPTS ?= $(wildcard data/samples/$(Q))
 SKIP_BAD ?=
+DRY_RUN ?=
 
 RUN := node bin/quarterdeck.mjs
 WHAT = --quarter "$(Q)"
@@ -20,7 +21,7 @@ WHERE = $(if $(TRANSCRIPTS),"$(patsubst ~/%,$(HOME)/%,$(TRANSCRIPTS))") $(if $(S
 WHOSE = $(if $(FIRM),--firm "$(FIRM)") $(if $(FORCE),--force)
 
 .DEFAULT_GOAL := help
-.PHONY: help quarter ingest embed cluster-firm name-topics aggregate index themes eval status db-start db-stop test check bench docs clean
+.PHONY: help quarter ingest embed cluster-firm name-topics aggregate index themes eval status db-start db-stop cuda test check bench docs clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,8 +70,12 @@ db-start: node_modules ## Start the embedded database and print how to connect
 db-stop: node_modules ## Stop the embedded database
 	@$(RUN) db-stop
 
+cuda: node_modules ## Install what the device cuda needs, and try it: [DRY_RUN=1] (docs/operations.md)
+	@node --import tsx bin/install-cuda.ts $(if $(DRY_RUN),--dry-run)
+
 test: node_modules ## Type check, lint, and all tests
 	@bash test/setup-python.sh
+	@sh test/setup-vulkan.sh
 	@npm run --silent check
 	@npm run --silent test
 

@@ -228,7 +228,10 @@ async function embedTopics(
   const embedder = await openModel(topics.length)
   try {
     await requireBoundModel(sql, embedder)
-    const { vectors } = await embedder.embed(topics.map(textOfTopic))
+    // Minutes, with a large model and 60,000 topics.
+    const bar = progress('aggregate: embedding', topics.length, 'topics')
+    const { vectors } = await embedder.embed(topics.map(textOfTopic), { onProgress: bar.step })
+    bar.end()
     return { vectors, d: embedder.dimension }
   } finally {
     await embedder.close()

@@ -26,7 +26,7 @@ import {
 } from '../lib/flags.ts'
 import { count, duration, progress, say, thousands } from '../lib/log.ts'
 import { type Embedder, type EmbedderSettings, openEmbedder } from '../lib/model/embedder.ts'
-import { countsOf, type Figures, noteOf, openMeter } from '../lib/model/meter.ts'
+import { countsOf, type Figures, type Meter, noteOf, openMeter } from '../lib/model/meter.ts'
 import { type Monitor, openMonitor } from '../lib/model/monitor.ts'
 import { DEVICES, type DeviceChoice, LONG_TEXTS, type LongText, type Settings, SHIPPED_MODEL } from '../lib/settings.ts'
 
@@ -189,6 +189,8 @@ export type EmbedResult = {
 // enough to lose little when killed, and 40 MB of vectors at most.
 const IN_HAND = { firms: 1000, units: 16_384 }
 
+const NOTHING = { firms: 0, sentences: 0, tokens: 0, tooLong: 0 }
+
 /** Embeds what has no embedding yet in a quarter, or in one firm of it. */
 export async function embed(sql: Database, options: EmbedOptions): Promise<EmbedResult> {
   const { quarter, firmId, force = false, openModel, longText = 'truncate', compare = true, monitor } = options
@@ -197,70 +199,91 @@ export async function embed(sql: Database, options: EmbedOptions): Promise<Embed
   const meter = openMeter(start)
   const figures = () => meter.figures(performance.now())
   const bound = await boundModel(sql)
-  const { todo: open, units: expectedTexts } = await openWork(sql, 'embed', target, null, force)
-  const nothing = { quarter, firms: 0, sentences: 0, tokens: 0, tooLong: 0, seconds: 0 }
-  if (bound !== undefined && !compare && open === 0) {
+  // Nothing is taken back yet: a model that cannot be opened must leave everything as it was.
+  const { todo: open, units, allUnits } = await openWork(sql, 'embed', target, null, false)
+  if (bound !== undefined && !compare && !force && open === 0) {
     // Loading a model to find nothing to do would take most of the second in which this should be said.
     say(`embed ${quarter}: nothing left to do`)
     // Or the file of a run that was killed would say for ever that it runs.
     monitor?.start({ figures, wanted: 0, device: 'none' })
     await monitor?.end('done')
-    return { ...nothing, model: modelText(bound), device: null, figures: undefined }
+    return { quarter, model: modelText(bound), device: null, ...NOTHING, seconds: 0, figures: undefined }
   }
-  const embedder = await openModel({ expectedTexts, meter, recall: key => learnedBatch(sql, key) })
-  const result: EmbedResult = { ...nothing, model: modelText(embedder), device: embedder.device, figures: undefined }
+  const expectedTexts = force || compare ? allUnits : units
+  monitor?.start({ figures, wanted: expectedTexts, device: 'none' })
+  let embedder: Embedder | undefined
   try {
-    await bindModel(sql, embedder)
-    const recipe = recipeOf(embedder, longText)
-    const { todo, units } = await openWork(sql, 'embed', target, recipe, force)
-    if (embedder.reasons.length > 0 && todo > 0)
-      say(`embed ${quarter}: on ${embedder.device}; ${embedder.reasons.join('; ')}`)
-    // Loading into an index costs six times what loading and then building it does (measured).
-    if (todo > 0 && firmId === undefined) await dropIndex(sql, quarter)
-    monitor?.start({ figures, wanted: units, device: embedder.device })
-    const bar = progress(`embed ${quarter}`, units, 'sentences')
-    await workInPortions(sql, 'embed', target, IN_HAND, {
-      async read(claims) {
-        const sentences = await sentencesOfFirms(
-          sql,
-          quarter,
-          claims.map(claim => claim.firmId),
-        )
-        return claims.map(claim => ({ ...claim, ...(sentences.get(claim.firmId) ?? { sentenceIds: [], texts: [] }) }))
-      },
-      async compute({ texts, ...firm }) {
-        const { vectors, tokens, tooLong } = await embedder.embed(texts)
-        return { ...firm, vectors, tokens, tooLong }
-      },
-      async save(firms) {
-        const kept = await finishTogether(sql, firms, recipe, (tx, ours) =>
-          replaceSentenceVectors(tx, quarter, ours, embedder.dimension),
-        )
-        for (const firm of kept) {
-          result.firms++
-          result.sentences += firm.sentenceIds.length
-          result.tokens += firm.tokens
-          result.tooLong += firm.tooLong
-        }
-        const sentences = firms.reduce((sum, firm) => sum + firm.sentenceIds.length, 0)
-        meter.sentences(sentences)
-        bar.step(sentences, noteOf(figures()))
-      },
-    })
-    bar.end()
-    const { key, learned } = embedder.learned()
-    if (result.firms > 0) await keepLearnedBatch(sql, key, learned)
+    embedder = await openModel({ expectedTexts, meter, recall: key => learnedBatch(sql, key) })
+    const result = await embedAll(sql, { target, force, longText, embedder, meter, monitor })
+    const told = { ...result, figures: figures(), seconds: (performance.now() - start) / 1000 }
+    await monitor?.end('done')
+    say(summaryOf(told, embedder, longText))
+    return told
   } catch (error) {
     await monitor?.end('failed')
     throw error
   } finally {
-    await embedder.close()
+    await embedder?.close()
   }
-  await monitor?.end('done')
-  result.figures = figures()
-  result.seconds = (performance.now() - start) / 1000
-  say(summaryOf(result, embedder, longText))
+}
+
+type Plan = {
+  target: Target
+  force: boolean
+  longText: LongText
+  embedder: Embedder
+  meter: Meter
+  monitor: Monitor | undefined
+}
+
+/** With the model open: what is left to do, portion by portion. */
+async function embedAll(sql: Database, plan: Plan): Promise<Omit<EmbedResult, 'figures' | 'seconds'>> {
+  const { target, force, longText, embedder, meter, monitor } = plan
+  const { quarter } = target
+  const figures = () => meter.figures(performance.now())
+  const result = { quarter, model: modelText(embedder), device: embedder.device, ...NOTHING }
+  await bindModel(sql, embedder)
+  const recipe = recipeOf(embedder, longText)
+  const { todo, units } = await openWork(sql, 'embed', target, recipe, force)
+  if (embedder.reasons.length > 0 && todo > 0)
+    say(`embed ${quarter}: on ${embedder.device}; ${embedder.reasons.join('; ')}`)
+  // Loading into an index costs six times what loading and then building it does (measured).
+  if (todo > 0 && target.firmId === undefined) await dropIndex(sql, quarter)
+  monitor?.start({ figures, wanted: units, device: embedder.device })
+  const bar = progress(`embed ${quarter}`, units, 'sentences')
+  await workInPortions(sql, 'embed', target, IN_HAND, {
+    async read(claims) {
+      const firmIds = claims.map(claim => claim.firmId)
+      const sentences = await sentencesOfFirms(sql, quarter, firmIds)
+      return claims.map(claim => ({ ...claim, ...(sentences.get(claim.firmId) ?? { sentenceIds: [], texts: [] }) }))
+    },
+    async compute({ texts, ...firm }) {
+      const { vectors, tokens, tooLong } = await embedder.embed(texts)
+      return { ...firm, vectors, tokens, tooLong }
+    },
+    async save(firms) {
+      const kept = await finishTogether(sql, firms, recipe, (tx, ours) =>
+        replaceSentenceVectors(tx, quarter, ours, embedder.dimension),
+      )
+      for (const firm of kept) {
+        result.firms++
+        result.sentences += firm.sentenceIds.length
+        result.tokens += firm.tokens
+        result.tooLong += firm.tooLong
+        meter.sentences(firm.sentenceIds.length)
+      }
+      // What another process has taken over is done as well.
+      bar.step(sentencesOf(firms), noteOf(figures()))
+    },
+  })
+  bar.end()
+  const learned = embedder.learned()
+  if (learned !== undefined && result.firms > 0) await keepLearnedBatch(sql, learned.key, learned.learned)
   return result
+}
+
+function sentencesOf(firms: readonly { sentenceIds: readonly bigint[] }[]): number {
+  return firms.reduce((sum, firm) => sum + firm.sentenceIds.length, 0)
 }
 
 /** What the vectors depend on beside their texts. */

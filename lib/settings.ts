@@ -92,6 +92,25 @@ export function readSettings(environment: Environment = process.env): Settings {
   })
 }
 
+/**
+ * What the model's process gets of the environment: paths and the settings of drivers, with the folders of a card's
+ * libraries, and no key or password, which a crash might write down.
+ */
+export function environmentOfModel(
+  libraryFolders: readonly string[],
+  environment: Environment = process.env,
+): Record<string, string | undefined> {
+  const secret = /TOKEN|KEY|SECRET|PASSWORD|DATABASE_URL|^PG/i
+  return {
+    CUDA_DEVICE_ORDER: 'PCI_BUS_ID', // cards counted as nvidia-smi counts them, not the fastest first
+    NVIDIA_TF32_OVERRIDE: '0', // products in float32, not in ten binary digits: the vectors of the CPU
+    ...Object.fromEntries(Object.entries(environment).filter(([name]) => !secret.test(name))),
+    ...(libraryFolders.length > 0 && {
+      LD_LIBRARY_PATH: [...libraryFolders, environment.LD_LIBRARY_PATH].filter(Boolean).join(':'),
+    }),
+  }
+}
+
 /** The first three variables are Hugging Face's own, so that what is set for its other programs holds here too. */
 function readHub(environment: Environment): HubSettings {
   const caches = environment.XDG_CACHE_HOME || join(environment.HOME || homedir(), '.cache')

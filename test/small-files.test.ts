@@ -8,7 +8,7 @@ import { UsageError, UserError } from '../lib/errors.ts'
 import { choiceFlag, numberFlag, optionalQuarterFlag, quarterFlag, wholeNumberFlag } from '../lib/flags.ts'
 import { count, duration, thousands } from '../lib/log.ts'
 import { openPool } from '../lib/pool.ts'
-import { readSettings } from '../lib/settings.ts'
+import { environmentOfModel, readSettings } from '../lib/settings.ts'
 import { mayBeAlive, workerName } from '../lib/worker-name.ts'
 
 describe('flags', () => {
@@ -72,9 +72,28 @@ describe('settings', () => {
     })
     expect(() => readSettings({ QUARTERDECK_DEVICE: 'gpu' })).toThrow('it must be one of auto, cpu, cuda, webgpu')
     expect(() => readSettings({ QUARTERDECK_DOLLARS_PER_HOUR: 'cheap' })).toThrow('it must be a number from 0')
-    const hub = readSettings({ HF_ENDPOINT: 'http://mirror.example/', HF_HUB_OFFLINE: '1', HOME: '/home/someone' }).hub
+    const hub = readSettings({ HF_ENDPOINT: 'http://mirror.example/', HF_HUB_OFFLINE: '1', HOME: '/somewhere' }).hub
     expect(hub).toMatchObject({ url: 'http://mirror.example', offline: true, token: undefined })
-    expect(hub.cache).toBe('/home/someone/.cache/quarterdeck/models')
+    expect(hub.cache).toBe('/somewhere/.cache/quarterdeck/models')
+  })
+
+  it("gives the model's process paths and drivers' settings, and no secret", () => {
+    const environment = environmentOfModel(['/cuda/lib'], {
+      PATH: '/bin',
+      CUDA_VISIBLE_DEVICES: '1',
+      LD_LIBRARY_PATH: '/lib',
+      HF_TOKEN: 'hf_x',
+      XAI_API_KEY: 'xai-x',
+      DATABASE_URL: 'postgres://user:secret@host/db',
+      PGPASSWORD: 'secret',
+    })
+    expect(environment).toEqual({
+      PATH: '/bin',
+      CUDA_VISIBLE_DEVICES: '1',
+      CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
+      NVIDIA_TF32_OVERRIDE: '0',
+      LD_LIBRARY_PATH: '/cuda/lib:/lib',
+    })
   })
 
   it('names the variable, what it is and what it must be', () => {

@@ -82,7 +82,7 @@ async function makeStale(
 
 /**
  * Prepares a run of a step: frees what dead processes of this machine hold, gives failed firms another chance, and
- * takes back what was done with another recipe, or all of it (`force`). Returns how much there is to do.
+ * takes back what was done with another recipe, or all of it (`force`). Returns how much there is to do, and in all.
  * Recipe null: whatever it was done with is good enough. `alsoGood`: so is a recipe that is like this (SQL's `like`).
  */
 export async function openWork(
@@ -92,7 +92,7 @@ export async function openWork(
   recipe: string | null,
   force: boolean,
   alsoGood = '',
-): Promise<{ todo: number; units: number; otherRecipe: number }> {
+): Promise<{ todo: number; units: number; allUnits: number; otherRecipe: number }> {
   await freeDeadLeases(sql)
   return await transaction(sql, async tx => {
     const ours = tx`stage = ${stage} and quarter = ${target.quarter} and (${target.firmId ?? null}::text is null or firm_id = ${target.firmId ?? null})`
@@ -101,10 +101,13 @@ export async function openWork(
       update work set state = 'stale' where ${ours} and state = 'done'
         and recipe <> ${recipe}::text and recipe not like ${alsoGood}`
     if (force) await tx`update work set state = 'stale' where ${ours} and state = 'done'`
-    const [{ todo, units }] = await tx<{ todo: number; units: number }[]>`
-      select count(*)::int as todo, coalesce(sum(units), 0)::int as units
-      from work where ${ours} and state in ('pending', 'stale')`
-    return { todo, units, otherRecipe }
+    const [sums] = await tx<{ todo: number; units: number; allUnits: number }[]>`
+      select
+        count(*) filter (where state in ('pending', 'stale'))::int as todo,
+        coalesce(sum(units) filter (where state in ('pending', 'stale')), 0)::int as units,
+        coalesce(sum(units), 0)::int as "allUnits"
+      from work where ${ours}`
+    return { ...sums, otherRecipe }
   })
 }
 

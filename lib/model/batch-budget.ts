@@ -80,11 +80,15 @@ export type BudgetOptions = {
 export function openBudget({ settings, kind, threads, shape, loaded, learned }: BudgetOptions): Budget {
   const unit = DOCUMENT_TOKENS * (kind === 'cpu' ? threads : 1)
   const standard = STANDARD[kind]
-  const least = (settings.least ?? Math.min(standard.least, settings.most ?? standard.least)) * unit
+  let least = (settings.least ?? Math.min(standard.least, settings.most ?? standard.least)) * unit
   const most = Math.max(least, (settings.most ?? Math.max(standard.most, settings.start ?? 0)) * unit)
   const clamp = (size: number) => Math.round(Math.min(most, Math.max(least, size)))
-  let ceiling = learned?.ceiling ? learned.ceiling * FORGIVING : Infinity
-  let size = clamp(Math.min(learned?.tokens ?? (settings.start ?? standard.start) * unit, ceiling * BELOW_CEILING))
+  /** What did not fit, in this run or an earlier one; forgotten when as much has fitted since. */
+  let seen = learned?.ceiling ?? null
+  let ceiling = seen === null ? Infinity : seen * FORGIVING
+  // Who says where to begin knows better than what was learned.
+  const begin = settings.start === undefined ? (learned?.tokens ?? standard.start * unit) : settings.start * unit
+  let size = clamp(Math.min(begin, ceiling * BELOW_CEILING))
   let tokensPerSecond = learned?.tokensPerSecond ?? null
   let rows = settings.size // of a fixed batch
   let growing = settings.dynamic
@@ -120,10 +124,12 @@ export function openBudget({ settings, kind, threads, shape, loaded, learned }: 
       return {
         rows: MOST_ROWS,
         places,
-        fits: (rows, columns) => expected(rows, columns) <= settings.memoryTarget,
+        // The least is run in any case: what others hold may be given back, and batches of one row help nobody.
+        fits: (rows, columns) => rows * columns <= least || expected(rows, columns) <= settings.memoryTarget,
       }
     },
     done(padded, seconds) {
+      if (seen !== null && padded >= seen) seen = null
       if (trial === undefined || !(seconds > 0)) return
       // Batches that the line could not fill say nothing about a size.
       const [wanted, side] = padded > size ? [trial.size, trial.sides[1]] : [size, trial.sides[0]]
@@ -139,11 +145,14 @@ export function openBudget({ settings, kind, threads, shape, loaded, learned }: 
     outOfMemory(rowsOfBatch, padded) {
       // Of batches that fly together each fails for itself: what counts is the smallest that failed, not how many.
       rows = Math.max(1, Math.min(rows, Math.floor(rowsOfBatch / 2)))
+      seen = Math.min(seen ?? Infinity, padded)
       ceiling = Math.min(ceiling, padded)
+      // Our own idea of the least gives way; a person's does not.
+      if (settings.least === undefined) least = Math.max(1, Math.min(least, Math.floor(padded / 2)))
       size = clamp(Math.min(size, padded / 2))
       trial = undefined
     },
-    learned: () => ({ tokens: size, ceiling: Number.isFinite(ceiling) ? Math.round(ceiling) : null, tokensPerSecond }),
+    learned: () => ({ tokens: size, ceiling: seen, tokensPerSecond }),
   }
 }
 

@@ -70,8 +70,8 @@ export type Embedder = {
   reasons: readonly string[]
   /** Calls may overlap, and should: batches are filled from all of them. */
   embed(texts: readonly string[], options?: EmbedOptions): Promise<Embedded>
-  /** What this run learned of batches, for the next one. */
-  learned(): { key: LearnedKey; learned: Learned }
+  /** What this run learned of batches, for the next one; nothing where their size was fixed. */
+  learned(): { key: LearnedKey; learned: Learned } | undefined
   close(): Promise<void>
 }
 
@@ -86,7 +86,7 @@ const USUAL_BATCHES: BatchSettings = {
   memoryTarget: 0.85,
 }
 
-// Texts tokenized in one go: 20 ms at most, in which nothing else of this process runs.
+// Texts tokenized in one go: 20 ms for sentences, in which nothing else of this process runs.
 const CHUNK = 4096
 // Rows in line above which no more texts are tokenized: enough to fill batches of every width, few enough to stay small.
 const MOST_WAITING = 16_384
@@ -123,17 +123,22 @@ export async function openEmbedder(settings: EmbedderSettings): Promise<Embedder
   const { threads, device = 'cpu', batches = USUAL_BATCHES, longText, meter } = settings
   const folder = await readModelFolder(settings.model, settings.hub)
   const tokenizer = await openTokenizer(folder.tokenizerFile, folder.maxTokens, longText)
-  const opening = { modelFile: folder.modelFile, pooling: folder.pooling, threads }
+  const { modelFile, pooling, maxTokens } = folder
+  const opening = { modelFile, pooling, threads, maxTokens, largestId: tokenizer.largestId }
   const chosen = await openOnDevice(device, opening, settings.expectedTexts ?? 0)
   const key = keyOf(folder, chosen, threads)
   const d = chosen.model.dimension
+  const learned = await (batches.dynamic ? settings.recall?.(key) : undefined)?.catch(async (error: unknown) => {
+    await chosen.model.close()
+    throw error
+  })
   const budget = openBudget({
     settings: batches,
     kind: chosen.device === 'cpu' ? 'cpu' : 'card',
     threads,
     shape: folder.shape ?? { heads: USUAL_HEADS, hidden: d, intermediate: USUAL_WIDENING * d },
     loaded: chosen.model.loadedBytes,
-    learned: batches.dynamic ? await settings.recall?.(key) : undefined,
+    learned,
   })
   const watch = watchMemory(chosen, budget, meter)
   const line = batches.dynamic ? openLine<Job>(chosen.device === 'cpu', folder.maxTokens) : openPlainLine<Job>()
@@ -257,7 +262,7 @@ export async function openEmbedder(settings: EmbedderSettings): Promise<Embedder
     device: chosen.device,
     reasons: chosen.reasons,
     embed,
-    learned: () => ({ key, learned: budget.learned() }),
+    learned: () => (batches.dynamic ? { key, learned: budget.learned() } : undefined),
     async close() {
       watch.close()
       await runner.close()

@@ -155,8 +155,10 @@ async function readJson(folder: string, name: string): Promise<Json | undefined>
   let text: string
   try {
     text = await readFile(path, 'utf8')
-  } catch {
-    return undefined
+  } catch (error) {
+    // Absent is an answer; a file that may not be read is none, and its facts decide the vectors.
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw broken(path, messageOf(error))
   }
   try {
     const value: unknown = JSON.parse(text)

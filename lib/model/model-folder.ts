@@ -10,6 +10,7 @@ import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import { UserError } from '../errors.ts'
 import type { HubSettings } from '../settings.ts'
+import { hostOf } from './download.ts'
 import { compareFiles, fetchModel, type HubModel } from './model-cache.ts'
 import { type ModelConfig, readModelConfig } from './model-config.ts'
 import { GRAPHS, PRECISIONS, type Precision, REGISTERED, TOKENIZER } from './registry.ts'
@@ -113,6 +114,7 @@ function isRepository(text: string): boolean {
 function atHub(repository: string, revision: string | undefined, hub: HubSettings | undefined): AtHub {
   if (hub === undefined)
     throw new UserError(`${repository} is a model of a hub, and none is at hand here`, 'give the path of its folder')
+  hostOf(hub) // refuses an address with a password in it, before a message quotes it
   if (revision !== undefined && /^[0-9a-f]{40}$/i.test(revision))
     return { hub, model: hubModel(repository, revision.toLowerCase()) }
   const reason = 'is another model whenever its owner changes it, and vectors of two models cannot be compared'

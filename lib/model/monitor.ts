@@ -12,7 +12,7 @@ import { costOf, type Dollars, openThresholds } from './thresholds.ts'
 const SECONDS = 5
 
 export type Monitor = {
-  /** The model is open and work begins: `wanted` sentences, on this device. */
+  /** Work begins, or more is known of it: `wanted` sentences, on this device. */
   start(run: { figures: () => Figures; wanted: number; device: string }): void
   end(outcome: 'done' | 'failed'): Promise<void>
 }
@@ -37,6 +37,7 @@ export async function openMonitor({ file, labels, dollars }: MonitorOptions): Pr
         const state = { outcome, updatedAt: Date.now(), wanted, cost: costOf(dollars, now.seconds) }
         await metricsFile?.write(embedMetrics(now, state, { ...labels, device }))
       }
+      clearInterval(timer)
       void look('running')
       timer = setInterval(() => void look?.('running'), SECONDS * 1000)
       timer.unref() // a run that is over is not kept alive for its figures

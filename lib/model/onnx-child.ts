@@ -4,12 +4,15 @@
 
 import { messageOf, UserError } from '../errors.ts'
 import { openSession, type Session } from './onnx.ts'
-import { type Refused, type Reply, type Request, saysOutOfMemory } from './onnx-process.ts'
+import type { Refused, Reply, Request } from './onnx-process.ts'
+import { saysOutOfMemory } from './out-of-memory.ts'
 
 let session: Session | undefined
 let before: Promise<void> = Promise.resolve()
 
 process.on('SIGINT', () => {})
+// At once, whatever is still in line: nobody waits for it, and a rerun wants the memory.
+process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 // One after the other, so that the seconds of a batch are its own.
 process.on('message', (request: Request) => {
   before = before.then(() => handle(request))

@@ -6,8 +6,11 @@ import { fork } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { messageOf, UserError } from '../errors.ts'
+import { environmentOfModel } from '../settings.ts'
 import type { Batch } from './batching.ts'
+import { libraryFolders } from './cuda.ts'
 import type { SessionOptions } from './onnx.ts'
+import { saysOutOfMemory } from './out-of-memory.ts'
 
 export type Request = { open: SessionOptions } | { call: number; batch: Batch }
 export type Opened = { dimension: number; residentBytes: number }
@@ -47,6 +50,7 @@ export function openModelProcess(options: SessionOptions, program = PROGRAM): Pr
   const typescript = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
   const child = fork(program, [], {
     execArgv: ['--import', typescript, '--expose-gc'],
+    env: environmentOfModel(libraryFolders()),
     serialization: 'advanced', // typed arrays as they are; m: 1.7 µs of CPU a vector of 256 numbers on either side
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
@@ -77,8 +81,9 @@ export function openModelProcess(options: SessionOptions, program = PROGRAM): Pr
     }
 
     function send(request: Request): void {
+      // A process that cannot be reached is gone or about to go; how it went is told when it has.
       child.send(request, error => {
-        if (error) die(new ModelDied(`the model's process cannot be reached: ${messageOf(error)}`, { cause: error }))
+        if (error) child.kill('SIGTERM')
       })
     }
 
@@ -119,14 +124,4 @@ function deathOf(code: number | null, signal: NodeJS.Signals | null, lastWords: 
 function thrown({ error, hint, outOfMemory }: Refused): Error {
   if (outOfMemory) return new OutOfMemory(error)
   return hint === undefined ? new Error(error) : new UserError(error, hint)
-}
-
-/**
- * Whether an error's text means that memory ran out. m: onnxruntime's CPU allocators under an address-space limit, and V8's
- * array buffers; those of CUDA and cuDNN are from onnxruntime's sources.
- */
-export function saysOutOfMemory(text: string): boolean {
-  return /failed to allocate memory|bad_alloc|out of memory|available memory of \d+ is smaller|(CUBLAS|CUDNN)_STATUS_ALLOC_FAILED|array buffer allocation failed|cannot allocate memory/i.test(
-    text,
-  )
 }

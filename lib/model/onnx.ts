@@ -8,6 +8,7 @@ import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { messageOf, UserError } from '../errors.ts'
 import type { Batch } from './batching.ts'
 import { appendPooling, POOLED_OUTPUT } from './graph-pooling.ts'
+import { saysOutOfMemory } from './out-of-memory.ts'
 import { normalizeRows, type Pooling, pool } from './pooling.ts'
 
 export type Session = {
@@ -19,7 +20,15 @@ export type Session = {
 /** Where a session runs, in onnxruntime's own words for its execution providers. */
 export type Device = 'cpu' | 'cuda' | 'webgpu'
 
-export type SessionOptions = { modelFile: string; pooling: Pooling; threads: number; device: Device }
+export type SessionOptions = {
+  modelFile: string
+  pooling: Pooling
+  threads: number
+  device: Device
+  /** The longest text and the largest id that it will be given: tried when it opens. */
+  maxTokens: number
+  largestId: number
+}
 
 const KNOWN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids']
 
@@ -47,7 +56,8 @@ export async function openGraph(bytes: Uint8Array, threads: number): Promise<Gra
   }
 }
 
-export async function openSession({ modelFile, pooling, threads, device }: SessionOptions): Promise<Session> {
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const { modelFile, pooling, threads, device } = options
   const session = await load(modelFile, pooling, threads, device)
   checkInputs(session, modelFile)
   const output = chooseOutput(session, modelFile)
@@ -66,9 +76,25 @@ export async function openSession({ modelFile, pooling, threads, device }: Sessi
       'take a model whose output is one vector a text, or one a token',
     )
   }
-  // One run at the start: shapes and operators that do not fit show themselves here, not an hour into a quarter.
-  const trial = await run({ ids: new Int32Array(4), lengths: Int32Array.of(4), columns: 4 })
-  return { dimension: trial.length, run }
+  return { dimension: await trial(run, options), run }
+}
+
+/**
+ * One run at the start, the longest there can be: a vocabulary or a length that does not fit the graph, like any shape or
+ * operator, shows itself here and not an hour into a quarter. Returns the dimension.
+ */
+async function trial(run: Session['run'], { modelFile, maxTokens, largestId }: SessionOptions): Promise<number> {
+  const ids = new Int32Array(maxTokens)
+  ids[0] = largestId
+  try {
+    return (await run({ ids, lengths: Int32Array.of(maxTokens), columns: maxTokens })).length
+  } catch (error) {
+    if (error instanceof UserError || saysOutOfMemory(messageOf(error))) throw error
+    throw new UserError(
+      `${modelFile} cannot run a text of ${maxTokens} tokens with ids up to ${largestId}: ${messageOf(error)}`,
+      'model.onnx, tokenizer.json and the config files have to be of one publication',
+    )
+  }
 }
 
 function createSession(model: string | Uint8Array, threads: number, device: Device = 'cpu'): Promise<InferenceSession> {

@@ -45,12 +45,13 @@ export function openRunner<Job>(options: RunnerOptions<Job>): Runner {
   let model = options.model
   let flights: Flight<Job>[] = []
   let again: Taken<Job>[] = []
-  let recovering = false
+  let recovering: Promise<void> | undefined
   let ended = false
   let deaths = 0
+  let alone = 0
 
   function go(): void {
-    while (!recovering && !ended && flights.length < AHEAD) {
+    while (recovering === undefined && !ended && flights.length < AHEAD) {
       const taken = again.shift() ?? line.take(budget.limits())
       if (taken === undefined) return
       fly({ taken })
@@ -59,27 +60,24 @@ export function openRunner<Job>(options: RunnerOptions<Job>): Runner {
 
   async function fly(flight: Flight<Job>): Promise<void> {
     flights.push(flight)
-    const at = model
     const batch = layOut(flight.taken, options.idsOf)
+    // Not among the flights any more: another one failed, and this one's rows are in line to be run again.
+    const isOver = () => ended || !flights.includes(flight)
     try {
-      const answer = await at.run(batch)
-      if (ended) return
+      const answer = await model.run(batch)
+      if (isOver()) return
       flights = flights.filter(one => one !== flight)
       deaths = 0
+      alone = 0
       budget.done(batch.ids.length, answer.seconds)
       options.onBatch(batch, answer)
       options.onVectors(flight.taken.rows, answer.vectors)
       go()
     } catch (error) {
-      // What flew beside the batch that failed fails with it, and is run again with it.
-      if (ended || at !== model || recovering) return
-      recovering = true
-      try {
-        await recover(error)
-      } catch (final) {
-        end(final)
-      }
-      recovering = false
+      if (isOver()) return
+      recovering = recover(error).catch(end)
+      await recovering
+      recovering = undefined
       go()
     }
   }
@@ -89,10 +87,11 @@ export function openRunner<Job>(options: RunnerOptions<Job>): Runner {
     const [failed, ...others] = flights.map(flight => flight.taken)
     const memory = error instanceof OutOfMemory
     // An error that the model answered with would come again.
-    if (!memory && (!(error instanceof ModelDied) || ++deaths >= DEATHS_IN_A_ROW)) throw error
+    if (!memory && !(error instanceof ModelDied)) throw error
+    if (!memory && ++deaths >= DEATHS_IN_A_ROW) throw diedAgain(error)
     if (memory) {
       const { rows, columns } = failed
-      if (rows.length === 1 && ++deaths >= DEATHS_IN_A_ROW) throw tooLargeAlone(columns, error)
+      if (rows.length === 1 && ++alone >= DEATHS_IN_A_ROW) throw tooLargeAlone(columns, error)
       budget.outOfMemory(rows.length, rows.length * columns)
       options.onOutOfMemory()
       warn(`the model ran out of memory over ${count(rows.length, 'text')} of ${columns} tokens; going on with half`)
@@ -138,6 +137,7 @@ export function openRunner<Job>(options: RunnerOptions<Job>): Runner {
     go,
     async close() {
       if (!ended) end(new Error('the model was closed'))
+      await recovering // or the process that it is about to open would be left behind
       await model.close()
     },
   }
@@ -150,6 +150,14 @@ function piecesOf<Job>({ rows, columns }: Taken<Job>, places: number): Taken<Job
   for (let first = 0; first < rows.length; first += most)
     pieces.push({ rows: rows.slice(first, first + most), columns })
   return pieces
+}
+
+function diedAgain(error: Error): UserError {
+  return new UserError(
+    `${error.message} (${DEATHS_IN_A_ROW} times in a row)`,
+    'run the same command again; if it ends like this again, --device cpu; what was embedded so far is kept',
+    { cause: error },
+  )
 }
 
 function tooLargeAlone(columns: number, error: Error): UserError {

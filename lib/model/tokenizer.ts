@@ -22,6 +22,8 @@ export type Tokens = {
 }
 
 export type Tokenizer = {
+  /** The largest id of the vocabulary itself; tokens that were added to it may have larger ones. */
+  largestId: number
   /** `prefix` is put before every text, letter by letter, as sentence-transformers does with its prompts. */
   tokenize(texts: readonly string[], prefix?: string): Tokens
 }
@@ -41,7 +43,7 @@ export async function openTokenizer(
   maxTokens: number,
   longText: LongText = 'truncate',
 ): Promise<Tokenizer> {
-  const { encode, append, before, after } = await load(tokenizerFile)
+  const { encode, append, before, after, largestId } = await load(tokenizerFile)
   const room = maxTokens - before.length - after.length
   // In windows all of a text is read, otherwise no more than shows that it is too long.
   const most = longText === 'split' ? Number.POSITIVE_INFINITY : room
@@ -94,7 +96,7 @@ export async function openTokenizer(
       tooLong,
     }
   }
-  return { tokenize }
+  return { largestId, tokenize }
 }
 
 /** How many of `ids` stand in the list from `place` on. */
@@ -110,13 +112,22 @@ async function load(tokenizerFile: string) {
     const tokenizer: Library = new HuggingFaceTokenizer(file, {})
     const encode: Encode = text => tokenizer.encode(text, { add_special_tokens: false }).ids
     const append: AppendIds = keepsWordsApart(file) ? cacheWords(encode) : (list, text) => appendAll(list, encode(text))
-    return { encode, append, ...specialTokens(tokenizer) } // a half-written file often fails only at the first text
+    const largestId = largestOf(file.model?.vocab)
+    return { encode, append, largestId, ...specialTokens(tokenizer) } // a half-written file often fails only at the first text
   } catch (error) {
     throw new UserError(
       `cannot use the tokenizer ${tokenizerFile}: ${messageOf(error)}`,
       'take tokenizer.json as the model was published; a file fetched by git may need: git lfs pull',
     )
   }
+}
+
+/** A vocabulary is a list of its tokens, or a table of their ids. */
+function largestOf(vocabulary: unknown): number {
+  if (Array.isArray(vocabulary)) return vocabulary.length - 1
+  let largest = 0
+  for (const id of Object.values(vocabulary ?? {})) largest = Math.max(largest, Number(id) || 0)
+  return largest
 }
 
 // The package's own types do not resolve under nodenext (their imports lack extensions), so what is used is said here.

@@ -91,11 +91,15 @@ describe('embed', () => {
   )
 
   it('takes a fixed number of sentences at a time where that is asked for, by flag or by environment', async () => {
+    const learned = () => succeed(['sql', 'select tokens, learned_at from learned_batches'], { home })
+    const before = await learned()
     await embedAgain(['--firm', 'MU', '--batch-size', '7'])
     expect(await lastRun()).toMatchObject({ options: { batchSize: 7 }, counts: { batchSentencesMost: 7 } })
     const env = { QUARTERDECK_DYNAMIC_BATCH: 'false', QUARTERDECK_BATCH_SIZE: '9' }
     await embedAgain(['--firm', 'MU'], { env })
     expect(await lastRun()).toMatchObject({ options: { batchSize: 9 }, counts: { batchSentencesMost: 9 } })
+    // What was learned of dynamic batches is still there.
+    expect(await learned()).toBe(before)
     await embedAgain(['--firm', 'MU'])
     expect(await lastRun()).toMatchObject({ options: { batchSize: null } })
   })
@@ -135,6 +139,19 @@ describe('embed', () => {
     const env = { QUARTERDECK_DOLLARS_PER_HOUR: '900', QUARTERDECK_DOLLARS_PER_DAY: '0.01' }
     const { stderr } = await embedAgain(['--firm', 'MU'], { env })
     expect(stderr.match(/warning: embedding has cost \$/g)).toHaveLength(1)
+  })
+
+  it('leaves everything as it was when the model cannot be opened, and says so in the figures', async () => {
+    const states = () =>
+      succeed(['sql', 'select stage, state, count(*) from work group by 1, 2 order by 1, 2'], { home })
+    const file = join(home, 'failed.prom')
+    const before = await states()
+    const words = ['embed', '--quarter', QUARTER, '--force', '--model', join(home, 'no-model'), '--metrics-file', file]
+    const { code, stderr } = await quarterdeck(words, { home })
+    expect(code).toBe(1)
+    expect(stderr).toContain('no-model does not exist')
+    expect(await states()).toBe(before)
+    expect(readFileSync(file, 'utf8')).toMatch(/^quarterdeck_embed_failed\{.*\} 1$/m)
   })
 
   it('refuses what it cannot do, and says what can be done', async () => {

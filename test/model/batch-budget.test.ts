@@ -98,18 +98,40 @@ describe('a budget', () => {
     expect(budget.learned()).toMatchObject({ ceiling: 4000 })
   })
 
-  it('does not go under its least, however often memory runs out', () => {
-    const budget = budgetOf({ threads: 1 })
-    for (let i = 0; i < 20; i++) budget.outOfMemory(1, budget.limits().places)
-    expect(budget.limits().places).toBe(8 * 32)
+  it('goes as low as memory wants, under its own least, but not under one that was set', () => {
+    const many = budgetOf({ threads: 64 })
+    expect(many.limits().places).toBe(64 * 1024)
+    many.outOfMemory(80, 2048)
+    expect(many.limits().places).toBe(1024)
+    const set = budgetOf({ threads: 1, environment: { QUARTERDECK_BATCH_LEAST: '8' } })
+    for (let i = 0; i < 20; i++) set.outOfMemory(1, set.limits().places)
+    expect(set.limits().places).toBe(8 * 32)
+  })
+
+  it('runs its least however full the memory is: batches of one row help nobody', () => {
+    const budget = budgetOf()
+    budget.memory({ total: GIGABYTE, used: GIGABYTE, ours: 0 })
+    expect(budget.limits().fits(20, 24)).toBe(true)
+    expect(budget.limits().fits(40, 24)).toBe(false)
   })
 
   it('begins where the run before ended, and forgives its ceiling a little', () => {
     const budget = budgetOf({ threads: 1, learned: { tokens: 3000, ceiling: 4000, tokensPerSecond: 10 } })
     expect(budget.limits().places).toBe(3000)
     expect(Math.max(...runBatches(budget, 400, tokens => tokens))).toBe(4000)
+    const told = { threads: 1, learned: { tokens: 3000, ceiling: null, tokensPerSecond: 10 } }
+    expect(budgetOf({ ...told, environment: { QUARTERDECK_BATCH_START: '16' } }).limits().places).toBe(512)
     const low = budgetOf({ threads: 1, learned: { tokens: 3000, ceiling: 1000, tokensPerSecond: null } })
     expect(low.limits().places).toBe(1000)
+  })
+
+  it('keeps a ceiling as it was met, from run to run, until as much has fitted', () => {
+    let learned: Learned = { tokens: 3000, ceiling: 4000, tokensPerSecond: null }
+    for (let run = 0; run < 50; run++) learned = budgetOf({ threads: 1, learned }).learned()
+    expect(learned.ceiling).toBe(4000)
+    const budget = budgetOf({ threads: 1, learned })
+    runBatches(budget, 400, tokens => tokens)
+    expect(budget.learned()).toMatchObject({ tokens: 4000, ceiling: null })
   })
 
   it('keeps to the bounds that are set', () => {

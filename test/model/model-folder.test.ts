@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { UserError } from '../../lib/errors.ts'
 import { openEmbedder } from '../../lib/model/embedder.ts'
 import { readModelFolder } from '../../lib/model/model-folder.ts'
+import { readSettings } from '../../lib/settings.ts'
 import { sharedFolder } from '../shared.ts'
 
 const SHIPPED = fileURLToPath(new URL('../../data/model/earnings-static-256', import.meta.url))
@@ -234,6 +235,15 @@ describe('a person is told', () => {
     expect((await refusal(readModelFolder(sound('both', both)))).message).toContain('and')
     const dense = { 'modules.json': '[{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}]' }
     expect((await refusal(readModelFolder(sound('dense', dense)))).message).toContain('Dense module')
+  })
+
+  it('that the address of the hub holds a password, without showing it', async () => {
+    const hub = { ...readSettings({ HF_ENDPOINT: 'https://user:hunter2@hub.example' }).hub, cache: scratch }
+    for (const model of ['an-org/a-model', 'an-org/a-model@main', 'all-MiniLM-L6-v2']) {
+      const error = await refusal(readModelFolder(model, hub))
+      expect(error.message).toContain('HF_ENDPOINT')
+      expect(`${error.message} ${error.hint}`).not.toContain('hunter2')
+    }
   })
 
   it('that a config is broken, and which', async () => {

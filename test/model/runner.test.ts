@@ -8,16 +8,21 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
+import { openBudget } from '../../lib/model/batch-budget.ts'
+import { openLine } from '../../lib/model/batching.ts'
 import { openEmbedder } from '../../lib/model/embedder.ts'
 import { openMeter } from '../../lib/model/meter.ts'
-import { ModelDied, OutOfMemory, openModelProcess, saysOutOfMemory } from '../../lib/model/onnx-process.ts'
+import { ModelDied, OutOfMemory, openModelProcess } from '../../lib/model/onnx-process.ts'
+import { saysOutOfMemory } from '../../lib/model/out-of-memory.ts'
+import { openRunner } from '../../lib/model/runner.ts'
+import { readSettings } from '../../lib/settings.ts'
 import { processesBelow } from '../processes.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'runner-'))
 afterAll(() => rmSync(scratch, { recursive: true }))
 
 const BATCH = { ids: new Int32Array(4), lengths: Int32Array.of(4), columns: 4 }
-const OPTIONS = { modelFile: '', pooling: 'mean', threads: 1, device: 'cpu' } as const
+const OPTIONS = { modelFile: '', pooling: 'mean', threads: 1, device: 'cpu', maxTokens: 8, largestId: 9 } as const
 
 /** A program that takes a model's part: opens at once, and does with each batch what the code says. */
 function program(name: string, onBatch: string): string {
@@ -63,6 +68,49 @@ describe("a model's process that ends", () => {
     const file = join(scratch, 'stillborn.mjs')
     writeFileSync(file, 'process.exit(4)')
     await expect(openModelProcess(OPTIONS, file)).rejects.toThrow('ended with code 4')
+  })
+})
+
+describe('a batch that runs out of memory while the next one is answered', () => {
+  it('is run again with it, and no row is handed on twice', async () => {
+    // Says of the first batch that memory ran out, and answers all others at once.
+    const failing = program(
+      'failing',
+      `const { call, batch } = message
+      if (call === 0) process.send({ call, error: 'out of memory', outOfMemory: true })
+      else process.send({ call, vectors: new Float32Array(2 * batch.lengths.length), seconds: 1, residentBytes: 1 })`,
+    )
+    const sound = program(
+      'sound',
+      `process.send({ call: message.call, vectors: new Float32Array(2 * message.batch.lengths.length), seconds: 1, residentBytes: 1 })`,
+    )
+    const line = openLine<string>(true, 64)
+    for (let row = 0; row < 64; row++) line.add('job', row, 10)
+    const settings = { ...readSettings({}).batches, start: 8, most: 8, least: 1 } // 8 documents of 32 tokens: 25 rows
+    const shape = { heads: 1, hidden: 1, intermediate: 1 }
+    const handedOn: number[] = []
+    let ranOut = 0
+    await new Promise<void>((resolve, reject) => {
+      openModelProcess(OPTIONS, failing).then(model => {
+        const runner = openRunner<string>({
+          model,
+          reopen: () => openModelProcess(OPTIONS, sound),
+          line,
+          budget: openBudget({ settings, kind: 'cpu', threads: 1, shape, loaded: 1 }),
+          idsOf: ({ length }) => new Int32Array(length),
+          onBatch: () => {},
+          onOutOfMemory: () => ranOut++,
+          onFailure: error => handedOn.length < 64 && reject(error),
+          onVectors(rows) {
+            handedOn.push(...rows.map(({ row }) => row))
+            if (handedOn.length >= 64) setTimeout(() => runner.close().then(resolve, reject), 200) // time for a second answer
+          },
+        })
+        runner.go()
+      }, reject)
+    })
+    expect(ranOut).toBe(1)
+    expect(handedOn.sort((a, b) => a - b)).toEqual(Array.from({ length: 64 }, (_, i) => i))
   })
 })
 

@@ -1,10 +1,11 @@
 // Every kind of model through the public door: a small transformer as others publish theirs gives the vectors that the
 // same sums in plain loops give.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { UserError } from '../../lib/errors.ts'
 import { type Embedder, openEmbedder } from '../../lib/model/embedder.ts'
 import { expectedVector, idsOf, MOST_TOKENS, PLAIN, type Variant, writeSmallTransformer } from './small-transformer.ts'
 
@@ -116,5 +117,27 @@ describe('the plain sums', () => {
     expect(Math.min(...lengths)).toBe(2)
     expect(Math.max(...lengths)).toBe(MOST_TOKENS)
     expect(new Set(lengths).size).toBeGreaterThan(7)
+  })
+})
+
+describe('files that are not of one publication are refused when the model opens, not when a text meets the fault', () => {
+  it('a vocabulary larger than the table of the graph', async () => {
+    const folder = mkdtempSync(join(scratch, 'model-'))
+    writeSmallTransformer(folder, PLAIN)
+    const path = join(folder, 'tokenizer.json')
+    const tokenizer = JSON.parse(readFileSync(path, 'utf8'))
+    tokenizer.model.vocab.stranger = 5000
+    writeFileSync(path, JSON.stringify(tokenizer))
+    await expect(openEmbedder({ model: folder, threads: 1 })).rejects.toThrow(
+      /cannot run a text of 31 tokens with ids up to 5000/,
+    )
+    await expect(openEmbedder({ model: folder, threads: 1 })).rejects.toBeInstanceOf(UserError)
+  })
+
+  it('a length that the graph has no places for', async () => {
+    const folder = mkdtempSync(join(scratch, 'model-'))
+    writeSmallTransformer(folder, PLAIN)
+    writeFileSync(join(folder, 'sentence_bert_config.json'), '{ "max_seq_length": 500 }')
+    await expect(openEmbedder({ model: folder, threads: 1 })).rejects.toThrow(/cannot run a text of 500 tokens/)
   })
 })
