@@ -73,12 +73,13 @@ describe("a model's process that ends", () => {
 
 describe('a batch that runs out of memory while the next one is answered', () => {
   it('is run again with it, and no row is handed on twice', async () => {
-    // Says of the first batch that memory ran out, and answers all others at once.
+    // Says of the first batch that memory ran out, and in the same breath answers the second: both lie in the pipe together.
     const failing = program(
       'failing',
       `const { call, batch } = message
-      if (call === 0) process.send({ call, error: 'out of memory', outOfMemory: true })
-      else process.send({ call, vectors: new Float32Array(2 * batch.lengths.length), seconds: 1, residentBytes: 1 })`,
+      if (call !== 1) return
+      process.send({ call: 0, error: 'out of memory', outOfMemory: true })
+      process.send({ call, vectors: new Float32Array(2 * batch.lengths.length), seconds: 1, residentBytes: 1 })`,
     )
     const sound = program(
       'sound',
@@ -107,6 +108,8 @@ describe('a batch that runs out of memory while the next one is answered', () =>
           },
         })
         runner.go()
+        // This thread looks away until both have arrived, and finds them together.
+        setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500))
       }, reject)
     })
     expect(ranOut).toBe(1)
