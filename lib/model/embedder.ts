@@ -5,15 +5,16 @@
 import { setImmediate as breathe } from 'node:timers/promises'
 import type { BatchSettings, DeviceChoice, HubSettings, LongText } from '../settings.ts'
 import { type Budget, type Learned, openBudget } from './batch-budget.ts'
-import { openLine, openPlainLine, type Waiting } from './batching.ts'
+import { openLine, openPlainLine } from './batching.ts'
 import { watchCard } from './card.ts'
 import { type Chosen, openOnDevice } from './devices.ts'
+import { type Call, gather, type Job, openCall } from './gather.ts'
 import { memoryOfMachine } from './memory.ts'
 import type { Meter } from './meter.ts'
 import { type ModelFolder, readModelFolder } from './model-folder.ts'
 import { openModelProcess } from './onnx-process.ts'
 import { openRunner } from './runner.ts'
-import { openTokenizer, type Tokens } from './tokenizer.ts'
+import { openTokenizer } from './tokenizer.ts'
 
 export type Embedded = {
   /** n × dimension, row-major, in the order of the texts; every row has length 1, or is zero (see `empty`). */
@@ -96,25 +97,6 @@ const MEMORY_MILLISECONDS = 100
 const USUAL_HEADS = 12
 const USUAL_WIDENING = 4
 
-/** One call of `embed`. */
-type Job = {
-  /** One of its chunks: rows are those of this table. */
-  tokens: Tokens
-  /** Places of each text of the chunk in the answer. */
-  placesOf: readonly (readonly number[])[]
-  whole: Whole
-}
-
-type Whole = {
-  vectors: Float32Array
-  /** Vectors of the windows of texts that were cut up, until the last of a text is in. */
-  windows: Map<readonly number[], { vectors: Float32Array; missing: number }>
-  rowsLeft: number
-  onProgress: ((more: number) => void) | undefined
-  done(): void
-  fail(error: unknown): void
-}
-
 /**
  * Opens a model by name or path. On the CPU a vector of a float32 model depends on its text alone, bit for bit, whatever
  * the texts beside it, the size of the batches and the number of threads.
@@ -142,7 +124,7 @@ export async function openEmbedder(settings: EmbedderSettings): Promise<Embedder
   })
   const watch = watchMemory(chosen, budget, meter)
   const line = batches.dynamic ? openLine<Job>(chosen.device === 'cpu', folder.maxTokens) : openPlainLine<Job>()
-  const open = new Set<Whole>()
+  const open = new Set<Call>()
   let failure: { error: unknown } | undefined
   let wakeUp: (() => void) | undefined
 
@@ -161,41 +143,17 @@ export async function openEmbedder(settings: EmbedderSettings): Promise<Embedder
       )
     },
     onVectors(rows, vectors) {
-      for (const [i, row] of rows.entries()) settle(row, vectors.subarray(i * d, (i + 1) * d))
+      for (const [i, row] of rows.entries()) gather(row, vectors.subarray(i * d, (i + 1) * d))
       if (line.size() < MOST_WAITING) wakeUp?.()
     },
     onOutOfMemory: () => meter?.outOfMemory(),
     onFailure(error) {
       failure = { error }
-      for (const whole of open) whole.fail(error)
+      for (const call of open) call.fail(error)
       open.clear()
       wakeUp?.()
     },
   })
-
-  /** Takes in the vector of one row; a text's, or one of its windows'. */
-  function settle({ job, row }: Waiting<Job>, vector: Float32Array): void {
-    const { tokens, placesOf, whole } = job
-    const text = textOf(tokens, row)
-    const places = placesOf[text]
-    const [first, windows] = [tokens.firstRow[text], tokens.firstRow[text + 1] - tokens.firstRow[text]]
-    if (windows === 1) write(whole, places, vector)
-    else {
-      const parts = whole.windows.get(places) ?? { vectors: new Float32Array(windows * d), missing: windows }
-      whole.windows.set(places, parts)
-      parts.vectors.set(vector, (row - first) * d)
-      if (--parts.missing === 0) {
-        whole.windows.delete(places)
-        write(whole, places, averageOf(parts.vectors, tokens.content.subarray(first, first + windows), d))
-      }
-    }
-    if (--whole.rowsLeft === 0) whole.done()
-  }
-
-  function write(whole: Whole, places: readonly number[], vector: Float32Array): void {
-    for (const place of places) whole.vectors.set(vector, place * d)
-    whole.onProgress?.(places.length)
-  }
 
   async function embed(
     texts: readonly string[],
@@ -203,43 +161,45 @@ export async function openEmbedder(settings: EmbedderSettings): Promise<Embedder
   ): Promise<Embedded> {
     if (failure) throw failure.error
     const { different, placesOf } = groupEqual(texts)
-    const vectors = new Float32Array(texts.length * d)
-    let tokensRead = 0
-    let tooLong = 0
-    // One row too many until all are in line, so that it cannot be done before.
-    const whole: Whole = { vectors, windows: new Map(), rowsLeft: 1, onProgress, done: () => {}, fail: () => {} }
-    const finished = new Promise<void>((resolve, reject) => {
-      whole.done = resolve
-      whole.fail = reject
-    })
-    open.add(whole)
-    async function fill(): Promise<void> {
-      for (let first = 0; first < different.length; first += CHUNK) {
-        while (line.size() >= MOST_WAITING && !failure) await roomInLine()
-        if (failure) throw failure.error
-        const tokens = tokenizer.tokenize(different.slice(first, first + CHUNK), folder.prompts[as])
-        const job: Job = { tokens, placesOf: placesOf.slice(first, first + CHUNK), whole }
-        tokensRead += tokens.ids.length
-        for (const [text, places] of job.placesOf.entries()) tooLong += tokens.tooLong[text] * places.length
-        for (let row = 0; row + 1 < tokens.starts.length; row++) {
-          const length = tokens.starts[row + 1] - tokens.starts[row]
-          if (length === 0) continue // nothing to run: its vector stays zero
-          whole.rowsLeft++
-          line.add(job, row, length)
-        }
-        runner.go()
-        if (first + CHUNK < different.length) await breathe()
-      }
-      if (--whole.rowsLeft === 0) whole.done()
-    }
-    fill().catch(whole.fail)
+    const call = openCall(texts.length, d, onProgress)
+    const read = { tokens: 0, tooLong: 0 }
+    open.add(call)
+    fillLine(call, different, placesOf, folder.prompts[as], read).catch(call.fail)
     try {
-      await finished
+      await call.finished
     } finally {
-      open.delete(whole)
+      open.delete(call)
     }
-    meter?.tooLong(tooLong)
-    return { vectors, empty: zeroRows(vectors, d), tokens: tokensRead, tooLong }
+    meter?.tooLong(read.tooLong)
+    return { vectors: call.vectors, empty: zeroRows(call.vectors, d), ...read }
+  }
+
+  /** Tokenizes the texts of a call chunk by chunk, no faster than the model takes them, and puts their rows in line. */
+  async function fillLine(
+    call: Call,
+    texts: readonly string[],
+    placesOf: readonly (readonly number[])[],
+    prefix: string,
+    read: { tokens: number; tooLong: number },
+  ): Promise<void> {
+    call.expect(1) // so that it cannot be finished before all are in line
+    for (let first = 0; first < texts.length; first += CHUNK) {
+      while (line.size() >= MOST_WAITING && !failure) await roomInLine()
+      if (failure) throw failure.error
+      const tokens = tokenizer.tokenize(texts.slice(first, first + CHUNK), prefix)
+      const job: Job = { tokens, placesOf: placesOf.slice(first, first + CHUNK), call }
+      read.tokens += tokens.ids.length
+      for (const [text, places] of job.placesOf.entries()) read.tooLong += tokens.tooLong[text] * places.length
+      for (let row = 0; row + 1 < tokens.starts.length; row++) {
+        const length = tokens.starts[row + 1] - tokens.starts[row]
+        if (length === 0) continue // nothing to run: its vector stays zero
+        call.expect(1)
+        line.add(job, row, length)
+      }
+      runner.go()
+      if (first + CHUNK < texts.length) await breathe()
+    }
+    call.arrived()
   }
 
   function roomInLine(): Promise<void> {
@@ -288,6 +248,9 @@ function watchMemory({ device, card, model }: Chosen, budget: Budget, meter: Met
       close: () => {},
     }
   }
+  // Until the first reading, a second from now.
+  const { loadedBytes } = model
+  if (card) budget.memory({ total: card.memoryTotal, used: card.memoryUsed + loadedBytes, ours: loadedBytes })
   const watched =
     card &&
     watchCard(
@@ -300,31 +263,6 @@ function watchMemory({ device, card, model }: Chosen, budget: Budget, meter: Met
       { index: card.index },
     )
   return { batch: () => {}, close: () => watched?.close() }
-}
-
-/** The text that a row belongs to: the row itself, unless texts before it were cut into windows. */
-function textOf({ firstRow }: Tokens, row: number): number {
-  let [low, high] = [0, Math.min(row, firstRow.length - 2)]
-  if (firstRow[high] === row) return high
-  while (low < high) {
-    const middle = (low + high + 1) >> 1
-    if (firstRow[middle] <= row) low = middle
-    else high = middle - 1
-  }
-  return low
-}
-
-/**
- * Unit vectors of the windows of a text (windows × d), averaged by how many tokens each has, and scaled to length 1
- * again. In the order of the text, so that the bits do not depend on which came back first.
- */
-function averageOf(windows: Float32Array, tokensOf: Int32Array, d: number): Float32Array {
-  const sum = new Float64Array(d)
-  for (const [window, tokens] of tokensOf.entries()) {
-    for (let j = 0; j < d; j++) sum[j] += tokens * windows[window * d + j]
-  }
-  const length = Math.sqrt(sum.reduce((squares, value) => squares + value * value, 0))
-  return Float32Array.from(sum, value => (length > 0 ? value / length : 0))
 }
 
 /** 7 % of the sentences of real calls are word for word another one ("Good morning."), so each is run once. */
