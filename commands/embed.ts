@@ -258,7 +258,14 @@ async function embedAll(sql: Database, plan: Plan): Promise<Omit<EmbedResult, 'f
       return claims.map(claim => ({ ...claim, ...(sentences.get(claim.firmId) ?? { sentenceIds: [], texts: [] }) }))
     },
     async compute({ texts, ...firm }) {
-      const { vectors, tokens, tooLong } = await embedder.embed(texts)
+      // Sentence by sentence as they are computed: with a large model it is minutes until the first firm is whole.
+      let heard = 0
+      const onProgress = (more: number) => {
+        heard += more
+        bar.step(more, () => noteOf(figures()))
+      }
+      const { vectors, tokens, tooLong } = await embedder.embed(texts, { onProgress })
+      bar.step(texts.length - heard) // those without a known word are not heard of
       return { ...firm, vectors, tokens, tooLong }
     },
     async save(firms) {
@@ -272,18 +279,12 @@ async function embedAll(sql: Database, plan: Plan): Promise<Omit<EmbedResult, 'f
         result.tooLong += firm.tooLong
         meter.sentences(firm.sentenceIds.length)
       }
-      // What another process has taken over is done as well.
-      bar.step(sentencesOf(firms), noteOf(figures()))
     },
   })
   bar.end()
   const learned = embedder.learned()
   if (learned !== undefined && result.firms > 0) await keepLearnedBatch(sql, learned.key, learned.learned)
   return result
-}
-
-function sentencesOf(firms: readonly { sentenceIds: readonly bigint[] }[]): number {
-  return firms.reduce((sum, firm) => sum + firm.sentenceIds.length, 0)
 }
 
 /** What the vectors depend on beside their texts. */

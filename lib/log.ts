@@ -26,7 +26,8 @@ export function warn(line: string): void {
   say(`warning: ${line}`)
 }
 
-export type Progress = { step(done?: number, note?: string): void; end(): void }
+/** A note that takes work to make is a function, called only when a line is due. */
+export type Progress = { step(done?: number, note?: string | (() => string)): void; end(): void }
 
 /** Shows how far a long job is and how long it still takes: `progress('embed', 438, 'firms')`, then `.step()`. */
 export function progress(verb: string, total: number, unit: string, now: () => number = Date.now): Progress {
@@ -41,7 +42,8 @@ export function progress(verb: string, total: number, unit: string, now: () => n
       if (seconds < (terminal ? TERMINAL_SECONDS : PLAIN_SECONDS)) return
       shown = time
       const left = count === 0 ? '' : `, ${duration(((time - start) / 1000) * (total / count - 1))} left`
-      const line = `${verb}: ${thousands(count)} of ${thousands(total)} ${unit}${left}${note && `, ${note}`}`
+      const more = typeof note === 'string' ? note : note()
+      const line = `${verb}: ${thousands(count)} of ${thousands(total)} ${unit}${left}${more && `, ${more}`}`
       if (!terminal) return say(line)
       write(`\r\x1b[2K${line.slice(0, (process.stderr.columns ?? 80) - 1)}`)
       lineOpen = true

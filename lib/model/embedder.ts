@@ -3,7 +3,7 @@
 // texts of many small firms fill its batches. Keeps nothing between calls and writes nowhere.
 
 import { setImmediate as breathe } from 'node:timers/promises'
-import type { BatchSettings, DeviceChoice, HubSettings, LongText } from '../settings.ts'
+import { type BatchSettings, type DeviceChoice, type HubSettings, type LongText, readSettings } from '../settings.ts'
 import { type Budget, type Learned, openBudget } from './batch-budget.ts'
 import { openLine, openPlainLine } from './batching.ts'
 import { watchCard } from './card.ts'
@@ -76,16 +76,8 @@ export type Embedder = {
   close(): Promise<void>
 }
 
-/** Fixed for who gives no settings; the reasons stand in settings.ts. */
-const USUAL_BATCHES: BatchSettings = {
-  dynamic: true,
-  size: 32,
-  least: undefined,
-  start: undefined,
-  most: undefined,
-  growBelow: 0.7,
-  memoryTarget: 0.85,
-}
+/** For who gives no settings: those of an empty environment. */
+const USUAL_BATCHES = readSettings({}).batches
 
 // Texts tokenized in one go: 20 ms for sentences, in which nothing else of this process runs.
 const CHUNK = 4096
