@@ -8,7 +8,7 @@ import type { Command } from '../lib/command.ts'
 import { commonWordsOf, requireQuarter, sizeOfQuarter } from '../lib/db/calls.ts'
 import { answerStore } from '../lib/db/chat-answers.ts'
 import type { Database } from '../lib/db/connect.ts'
-import { boundModel, modelText, requireBoundModel } from '../lib/db/model-binding.ts'
+import { boundModel, modelText, requireBoundModel, sourceOfBound } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
 import {
@@ -104,7 +104,7 @@ export const command: Command = {
             threads: settings.threads,
             openModel: texts =>
               openEmbedder({
-                model: settings.model ?? bound.source,
+                model: settings.model ?? sourceOfBound(bound),
                 threads: settings.threads,
                 hub: settings.hub,
                 device: settings.device,

@@ -242,37 +242,31 @@ async function clusterAll(sql: Database, plan: Plan, outcome: Outcome): Promise<
   try {
     const background = await readBackground(sql, quarter)
     // One firm more than threads, so that a thread that is done finds the next one waiting.
-    await workInPortions(
-      sql,
-      'cluster-firm',
-      target,
-      { firms: threads + 1, units: Infinity },
-      {
-        async read(claims) {
-          const firmIds = claims.map(claim => claim.firmId)
-          const inputs = await readFirmInputs(sql, quarter, firmIds, background.d, recipe.withTalk)
-          return claims.map((claim, i) => ({ claim, units: claim.units, input: inputs[i] }))
-        },
-        async compute({ claim, input }) {
-          try {
-            const found = await pool.run(jobOf(quarter, input, recipe, background))
-            return { ...claim, ...topicRows(quarter, input, found) }
-          } catch (error) {
-            const reason = messageOf(error)
-            await failWork(sql, claim, reason)
-            warn(`cluster-firm could not do ${claim.firmId} ${quarter}: ${reason}`)
-            outcome.failed.push({ firm: claim.firmId, reason })
-            bar.step()
-            return undefined
-          }
-        },
-        async save(results) {
-          const kept = await finishTogether(sql, results, recipeText, (tx, ours) => replaceTopics(tx, quarter, ours))
-          outcome.firms += kept.length
-          bar.step(results.length) // what another process has taken over is done as well
-        },
+    await workInPortions(sql, 'cluster-firm', target, () => ({ firms: threads + 1, units: Infinity }), {
+      async read(claims) {
+        const firmIds = claims.map(claim => claim.firmId)
+        const inputs = await readFirmInputs(sql, quarter, firmIds, background.d, recipe.withTalk)
+        return claims.map((claim, i) => ({ claim, units: claim.units, input: inputs[i] }))
       },
-    )
+      async compute({ claim, input }) {
+        try {
+          const found = await pool.run(jobOf(quarter, input, recipe, background))
+          return { ...claim, ...topicRows(quarter, input, found) }
+        } catch (error) {
+          const reason = messageOf(error)
+          await failWork(sql, claim, reason)
+          warn(`cluster-firm could not do ${claim.firmId} ${quarter}: ${reason}`)
+          outcome.failed.push({ firm: claim.firmId, reason })
+          bar.step()
+          return undefined
+        }
+      },
+      async save(results) {
+        const kept = await finishTogether(sql, results, recipeText, (tx, ours) => replaceTopics(tx, quarter, ours))
+        outcome.firms += kept.length
+        bar.step(results.length) // what another process has taken over is done as well
+      },
+    })
   } finally {
     bar.end()
     await pool.close()

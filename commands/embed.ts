@@ -1,12 +1,13 @@
 // embed: an embedding for every sentence of a quarter. Reads sentences, writes sentence_vectors, each firm in one transaction.
 // The model is loaded once; firms are read ahead and written behind while it computes. How it computes is lib/model.
 
+import { basename } from 'node:path'
 import { codeVersion } from '../lib/code-version.ts'
 import type { Command, FlagValues } from '../lib/command.ts'
 import { findFirm, requireQuarter, sentencesOfFirms } from '../lib/db/calls.ts'
 import type { Database } from '../lib/db/connect.ts'
 import { keepLearnedBatch, learnedBatch } from '../lib/db/learned-batches.ts'
-import { bindModel, boundModel, modelText } from '../lib/db/model-binding.ts'
+import { type BoundModel, bindModel, boundModel, modelText, sourceOfBound } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded, secondsToday } from '../lib/db/runs.ts'
 import { dropIndex } from '../lib/db/vector-index.ts'
@@ -36,7 +37,7 @@ export const command: Command = {
   about:
     'Embeds every sentence that has no embedding yet. The first embed binds the database to its model; another model ' +
     'is refused, since vectors of two models cannot be compared. A model is one of those that `quarterdeck models` lists, ' +
-    'any other of Hugging Face by org/name@revision, or a folder in the layout of sentence-transformers with an ONNX ' +
+    'any other of Hugging Face by org/name@commit, or a folder in the layout of sentence-transformers with an ONNX ' +
     'file; `:int8` or `:fp16` behind it takes the file of that precision.',
   flags: [
     QUARTER,
@@ -86,7 +87,8 @@ export const command: Command = {
       await requireQuarter(sql, quarter)
       const firmId = wantedFirm === undefined ? undefined : await findFirm(sql, quarter, wantedFirm)
       const named = textFlag(flags, 'model') ?? settings.model
-      const model = named ?? (await boundModel(sql))?.source ?? SHIPPED_MODEL
+      const bound = await boundModel(sql)
+      const model = named ?? (bound === undefined ? SHIPPED_MODEL : sourceOfBound(bound))
       const options = {
         quarter,
         firmId,
@@ -95,7 +97,7 @@ export const command: Command = {
       }
       const monitor = await openMonitor({
         file: metricsFile,
-        labels: { quarter, model },
+        labels: { quarter, model: basename(model) },
         dollars: {
           perHour: settings.dollarsPerHour,
           perDay: settings.dollarsPerDay,
@@ -185,9 +187,12 @@ export type EmbedResult = {
   figures: Figures | undefined
 }
 
-// Sentences that are read, computed or written at once: enough to fill batches of every width (lib/model/batching.ts), few
-// enough to lose little when killed, and 40 MB of vectors at most.
-const IN_HAND = { firms: 1000, units: 16_384 }
+// Sentences that are computed or written at once. Many fill batches of every width (lib/model/batching.ts); few are lost when
+// the run is killed, since a firm is saved when its last sentence is back. So as many as are computed in eight seconds, within
+// bounds: under 2,048 batches would be half empty, over 16,384 no batch gets fuller, and that many vectors are 40 MB.
+const SECONDS_IN_HAND = 8
+const FEWEST_IN_HAND = 2048
+const MOST_IN_HAND = 16_384
 
 const NOTHING = { firms: 0, sentences: 0, tokens: 0, tooLong: 0 }
 
@@ -241,9 +246,9 @@ async function embedAll(sql: Database, plan: Plan): Promise<Omit<EmbedResult, 'f
   const { target, force, longText, embedder, meter, monitor } = plan
   const { quarter } = target
   const figures = () => meter.figures(performance.now())
-  const result = { quarter, model: modelText(embedder), device: embedder.device, ...NOTHING }
-  await bindModel(sql, embedder)
-  const recipe = recipeOf(embedder, longText)
+  const bound = await bindModel(sql, embedder)
+  const result = { quarter, model: modelText(bound), device: embedder.device, ...NOTHING }
+  const recipe = recipeOf(bound, longText)
   const { todo, units } = await openWork(sql, 'embed', target, recipe, force)
   if (embedder.reasons.length > 0 && todo > 0)
     say(`embed ${quarter}: on ${embedder.device}; ${embedder.reasons.join('; ')}`)
@@ -251,7 +256,13 @@ async function embedAll(sql: Database, plan: Plan): Promise<Omit<EmbedResult, 'f
   if (todo > 0 && target.firmId === undefined) await dropIndex(sql, quarter)
   monitor?.start({ figures, wanted: units, device: embedder.device })
   const bar = progress(`embed ${quarter}`, units, 'sentences')
-  await workInPortions(sql, 'embed', target, IN_HAND, {
+  const inHand = () => {
+    const { lately, modelBusyShare } = figures()
+    // What the model does while it runs; loading it, and waiting for the first sentences, say nothing of its speed.
+    const perSecond = modelBusyShare > 0 ? lately.sentencesPerSecond / modelBusyShare : 0
+    return { firms: Infinity, units: Math.min(MOST_IN_HAND, Math.max(FEWEST_IN_HAND, perSecond * SECONDS_IN_HAND)) }
+  }
+  await workInPortions(sql, 'embed', target, inHand, {
     async read(claims) {
       const firmIds = claims.map(claim => claim.firmId)
       const sentences = await sentencesOfFirms(sql, quarter, firmIds)
@@ -288,7 +299,7 @@ async function embedAll(sql: Database, plan: Plan): Promise<Omit<EmbedResult, 'f
 }
 
 /** What the vectors depend on beside their texts. */
-function recipeOf({ name, revision }: Embedder, longText: LongText): string {
+function recipeOf({ name, revision }: BoundModel, longText: LongText): string {
   // Named only where it is not the usual, so that what was embedded before there was a choice counts as done.
   return JSON.stringify({ model: name, revision, ...(longText !== 'truncate' && { longText }) })
 }

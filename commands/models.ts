@@ -75,7 +75,7 @@ export async function listModels({ hub: { cache } }: Pick<Settings, 'hub'>, boun
   }
   for (const { repository, revision, folder, precisions, bytes } of cached) {
     const model = hubModel(repository, revision)
-    if (model.registered !== undefined) continue
+    if (model.registered !== undefined || bytes === 0) continue // of which nothing came is no more than a folder
     const name = sourceOf(model)
     // What is half fetched may be without its configs, and may be anything.
     const config = precisions.length > 0 ? await readModelConfig(folder).catch(() => undefined) : undefined

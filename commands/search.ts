@@ -4,7 +4,7 @@
 import type { Command } from '../lib/command.ts'
 import { findFirm, requireQuarter } from '../lib/db/calls.ts'
 import type { Database } from '../lib/db/connect.ts'
-import { boundModel, requireBoundModel } from '../lib/db/model-binding.ts'
+import { boundModel, requireBoundModel, sourceOfBound } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { quartersInDatabase } from '../lib/db/quarters.ts'
 import {
@@ -60,7 +60,7 @@ export const command: Command = {
       const bound = await boundModel(sql)
       if (bound === undefined) throw new UserError('the database has no embeddings to search', 'make quarter Q=2024Q3')
       const embedder = await openEmbedder({
-        model: settings.model ?? bound.source,
+        model: settings.model ?? sourceOfBound(bound),
         threads: settings.threads,
         hub: settings.hub,
       })

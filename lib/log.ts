@@ -5,6 +5,7 @@
 const terminal = process.stderr.isTTY === true
 const PLAIN_SECONDS = 10 // a CI log with a line a second hides what matters
 const TERMINAL_SECONDS = 0.1 // faster than this no eye follows, and writing costs
+const WORTH_SAYING = 0.02 // of the whole, before the time left is guessed from it
 let lineOpen = false
 
 function write(text: string): void {
@@ -41,15 +42,24 @@ export function progress(verb: string, total: number, unit: string, now: () => n
       const seconds = (time - shown) / 1000
       if (seconds < (terminal ? TERMINAL_SECONDS : PLAIN_SECONDS)) return
       shown = time
-      const left = count === 0 ? '' : `, ${duration(((time - start) / 1000) * (total / count - 1))} left`
+      // The first batches tell more of the start than of the rest.
+      const left =
+        count < total * WORTH_SAYING ? '' : `, ${duration(((time - start) / 1000) * (total / count - 1))} left`
       const more = typeof note === 'string' ? note : note()
       const line = `${verb}: ${thousands(count)} of ${thousands(total)} ${unit}${left}${more && `, ${more}`}`
       if (!terminal) return say(line)
-      write(`\r\x1b[2K${line.slice(0, (process.stderr.columns ?? 80) - 1)}`)
+      write(`\r\x1b[2K${fitting(line, (process.stderr.columns ?? 80) - 1)}`)
       lineOpen = true
     },
     end: closeLine,
   }
+}
+
+/** As much of a line as fits, in whole parts. */
+export function fitting(line: string, width: number): string {
+  if (line.length <= width) return line
+  const end = line.lastIndexOf(', ', width)
+  return line.slice(0, end > 0 ? end : width)
 }
 
 /** 3.2 s, 4 min 10 s, 2 h 5 min: as a person says it. */

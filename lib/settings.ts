@@ -92,6 +92,14 @@ export function readSettings(environment: Environment = process.env): Settings {
   })
 }
 
+// onnxruntime 1.30 keeps a number of the machine and a list of events in the home folder, to send them to its makers.
+const QUIET = { ORT_DISABLE_TELEMETRY: '1' }
+
+/** Before onnxruntime is loaded into this process: it reads the environment itself, and by then it has to say so. */
+export function keepLibrariesQuiet(environment: Record<string, string | undefined> = process.env): void {
+  for (const [name, value] of Object.entries(QUIET)) environment[name] ??= value
+}
+
 /**
  * What the model's process gets of the environment: paths and the settings of drivers, with the folders of a card's
  * libraries, and no key or password, which a crash might write down.
@@ -104,6 +112,7 @@ export function environmentOfModel(
   return {
     CUDA_DEVICE_ORDER: 'PCI_BUS_ID', // cards counted as nvidia-smi counts them, not the fastest first
     NVIDIA_TF32_OVERRIDE: '0', // products in float32, not in ten binary digits: the vectors of the CPU
+    ...QUIET,
     ...Object.fromEntries(Object.entries(environment).filter(([name]) => !secret.test(name))),
     ...(libraryFolders.length > 0 && {
       LD_LIBRARY_PATH: [...libraryFolders, environment.LD_LIBRARY_PATH].filter(Boolean).join(':'),
@@ -125,7 +134,7 @@ function readHub(environment: Environment): HubSettings {
 
 function readBatches(environment: Environment): BatchSettings {
   const optional = (name: string) =>
-    environment[name] ? wholeNumber(environment, name, 0, 1, MOST_DOCUMENTS) : undefined
+    environment[name] ? wholeNumber(environment, name, 32, 1, MOST_DOCUMENTS) : undefined
   const [least, start, most] = [
     optional('QUARTERDECK_BATCH_LEAST'),
     optional('QUARTERDECK_BATCH_START'),

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { UsageError, UserError } from '../lib/errors.ts'
 import { choiceFlag, numberFlag, optionalQuarterFlag, quarterFlag, wholeNumberFlag } from '../lib/flags.ts'
-import { count, duration, thousands } from '../lib/log.ts'
+import { count, duration, fitting, thousands } from '../lib/log.ts'
 import { openPool } from '../lib/pool.ts'
 import { environmentOfModel, readSettings } from '../lib/settings.ts'
 import { mayBeAlive, workerName } from '../lib/worker-name.ts'
@@ -92,6 +92,7 @@ describe('settings', () => {
       CUDA_VISIBLE_DEVICES: '1',
       CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
       NVIDIA_TF32_OVERRIDE: '0',
+      ORT_DISABLE_TELEMETRY: '1',
       LD_LIBRARY_PATH: '/cuda/lib:/lib',
     })
   })
@@ -114,6 +115,17 @@ describe('log', () => {
     ])
     expect(thousands(43211)).toBe('43,211')
     expect([count(1, 'firm'), count(2, 'firm'), count(0, 'firm')]).toEqual(['1 firm', '2 firms', '0 firms'])
+  })
+})
+
+describe('a line of progress', () => {
+  it('is cut where a part ends, so that no number loses its digits', () => {
+    const line = 'embed: 8,121 of 17,795 sentences, 23 s left, 375 sentences/s, 11k tokens/s'
+    expect(fitting(line, 200)).toBe(line)
+    expect(fitting(line, 79)).toBe(line)
+    expect(fitting(line, 70)).toBe('embed: 8,121 of 17,795 sentences, 23 s left, 375 sentences/s')
+    expect(fitting(line, 40)).toBe('embed: 8,121 of 17,795 sentences')
+    expect(fitting('onelongword', 4)).toBe('onel')
   })
 })
 

@@ -1,5 +1,7 @@
 // Which embedding model a database holds: vectors of two models cannot be compared, so there is one a database.
 
+import { existsSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
 import { UserError } from '../errors.ts'
 import type { Database, Queries } from './connect.ts'
 import { transaction } from './transaction.ts'
@@ -17,15 +19,30 @@ export function modelText({ name, revision }: Pick<BoundModel, 'name' | 'revisio
   return `${name} ${revision}`
 }
 
+/** What to open a database's model by, when none was named; refuses where that was a folder that is gone. */
+export function sourceOfBound({ name, revision, source }: BoundModel): string {
+  const folder = source.replace(/:(fp32|fp16|int8)$/, '')
+  if (!isAbsolute(folder) || existsSync(folder)) return source
+  throw new UserError(
+    `this database is bound to ${name} (revision ${revision}), whose folder ${folder} is gone`,
+    'say where it is now: export QUARTERDECK_MODEL=FOLDER; the next embed remembers it',
+  )
+}
+
 /**
- * Binds the database to the model at its first use; refuses another one afterwards. A database without a single vector
- * is bound anew: nothing in it would not compare.
+ * Binds the database to the model at its first use; refuses another one afterwards. The revision decides: under another
+ * name or in another place it is the same model, and the place is remembered. A database without a single vector is bound
+ * anew: nothing in it would not compare. Returns the model as the database knows it.
  */
-export async function bindModel(sql: Database, model: BoundModel): Promise<void> {
+export async function bindModel(sql: Database, model: BoundModel): Promise<BoundModel> {
   const { name, revision, dimension, source } = model
-  await transaction(sql, async tx => {
+  return await transaction(sql, async tx => {
     const bound = await boundModel(tx)
-    if (bound !== undefined && isSame(bound, model)) return
+    if (bound !== undefined && isSame(bound, model)) {
+      const found = { name: bound.name, revision, dimension, source }
+      if (source !== bound.source) await tx`update settings set value = ${tx.json(found)} where key = 'embedding model'`
+      return found
+    }
     const [{ empty }] = await tx<{ empty: boolean }[]>`select not exists (select from sentence_vectors) as empty`
     if (bound !== undefined && !empty) throw refusal(bound, model)
     await tx`
@@ -39,6 +56,7 @@ export async function bindModel(sql: Database, model: BoundModel): Promise<void>
       select inhrelid::regclass::text as name from pg_inherits where inhparent = 'sentence_vectors'::regclass`
     for (const partition of partitions)
       await tx`alter table ${tx(partition.name)} alter column embedding set storage plain`
+    return { name, revision, dimension, source }
   })
 }
 
@@ -50,7 +68,7 @@ export async function requireBoundModel(sql: Queries, model: BoundModel): Promis
 }
 
 function isSame(bound: BoundModel, model: BoundModel): boolean {
-  return bound.name === model.name && bound.revision === model.revision && bound.dimension === model.dimension
+  return bound.revision === model.revision && bound.dimension === model.dimension
 }
 
 function refusal(bound: BoundModel, model: BoundModel): UserError {

@@ -15,14 +15,14 @@ const TOGETHER_MILLISECONDS = 100
 
 /**
  * Until nothing is left: `read` gets what the claims need, `compute` runs for at most `atOnce` of them at a time (firms, and
- * units unless there is only one), largest first, and `save` writes what was finished meanwhile; `compute` returns undefined where there is nothing to save. The
+ * units unless there is only one; asked each time, since it may change), largest first, and `save` writes what was finished meanwhile; `compute` returns undefined where there is nothing to save. The
  * next portion is read while this one is computed.
  */
 export async function workInPortions<Item extends { units: number }, Result>(
   sql: Database,
   stage: Stage,
   target: Target,
-  atOnce: Portion,
+  atOnce: () => Portion,
   steps: {
     read(claims: readonly Claim[]): Promise<Item[]>
     compute(item: Item): Promise<Result | undefined>
@@ -45,6 +45,9 @@ export async function workInPortions<Item extends { units: number }, Result>(
     one.catch(() => {}) // seen where it is raced
     computing.add(one)
   }
+  function isFull(next: Item, limit: Portion): boolean {
+    return computing.size >= limit.firms || units + next.units > limit.units
+  }
   async function readAll(claims: readonly Claim[]): Promise<Item[]> {
     return claims.length === 0 ? [] : await steps.read(claims)
   }
@@ -57,9 +60,7 @@ export async function workInPortions<Item extends { units: number }, Result>(
         next = claimPortion(sql, stage, target, PORTION).then(readAll)
         next.catch(() => {}) // seen where it is awaited
         for (const item of items) {
-          const isFull = () =>
-            computing.size >= atOnce.firms || (computing.size > 0 && units + item.units > atOnce.units)
-          while (isFull()) await Promise.race(computing)
+          while (computing.size > 0 && isFull(item, atOnce())) await Promise.race(computing)
           start(item)
         }
         items = await next

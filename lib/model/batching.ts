@@ -22,9 +22,10 @@ export type Line<Job> = {
   clear(): void
 }
 
-// A row is run at the latest when so many came after it, so that a rare width does not keep a firm waiting while full
-// batches of other widths go ahead. Half of what the step has in hand: the line never ends up with old rows alone.
-const PATIENCE = 8192
+// The oldest row goes first when more than so many times the rows that wait have come after it: rows of rare widths may not
+// keep their firms waiting while full batches of other widths go ahead. 1 would be the order of arrival; at 2 each width has
+// had as many rows as one turn of the line brings.
+const PATIENCE = 2
 
 /**
  * The number of columns that a row of this length is computed in: its length, rounded up to one of 16 steps a
@@ -54,7 +55,7 @@ export function openLine<Job>(exact: boolean, widest: number): Line<Job> {
       if (oldest === undefined || queue.arrival() < oldest.arrival()) oldest = queue
       if (fullest === undefined || queue.fill(places) > fullest.fill(places)) fullest = queue
     }
-    return oldest !== undefined && arrivals - oldest.arrival() > PATIENCE ? oldest : fullest
+    return oldest !== undefined && arrivals - oldest.arrival() > PATIENCE * waiting ? oldest : fullest
   }
 
   return {

@@ -443,7 +443,8 @@ async function writable<Result>({ target, file }: RemoteFile, work: () => Promis
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? ''
     if (code === 'ENOSPC' || code === 'EDQUOT') throw noRoom(target, `it is full, and ${file} is not whole yet`)
-    if (!['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EIO'].includes(code)) throw error
+    // ENOENT is what making a folder on a read-only disk ends with.
+    if (!['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'EIO', 'ENOENT'].includes(code)) throw error
     throw new UserError(
       `${file} cannot be written to ${dirname(target)}: ${messageOf(error)}`,
       'keep models elsewhere: export QUARTERDECK_MODEL_CACHE=FOLDER',

@@ -2,6 +2,7 @@
 // Tokenizes here while the model runs in a process of its own; rows of all calls go through it together, so that the
 // texts of many small firms fill its batches. Keeps nothing between calls and writes nowhere.
 
+import { availableParallelism } from 'node:os'
 import { setImmediate as breathe } from 'node:timers/promises'
 import { type BatchSettings, type DeviceChoice, type HubSettings, type LongText, readSettings } from '../settings.ts'
 import { type Budget, type Learned, openBudget } from './batch-budget.ts'
@@ -94,7 +95,9 @@ const USUAL_WIDENING = 4
  * the texts beside it, the size of the batches and the number of threads.
  */
 export async function openEmbedder(settings: EmbedderSettings): Promise<Embedder> {
-  const { threads, device = 'cpu', batches = USUAL_BATCHES, longText, meter } = settings
+  const { device = 'cpu', batches = USUAL_BATCHES, longText, meter } = settings
+  // m, MiniLM, 64 threads on two cores: 11 sentences a second instead of 410.
+  const threads = Math.min(settings.threads, availableParallelism())
   const folder = await readModelFolder(settings.model, settings.hub)
   const tokenizer = await openTokenizer(folder.tokenizerFile, folder.maxTokens, longText)
   const { modelFile, pooling, maxTokens } = folder

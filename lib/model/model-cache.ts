@@ -55,7 +55,7 @@ export async function fetchModel(
   async function have(file: string): Promise<boolean> {
     if (await isFile(join(folder, file))) return true
     if (checksums[file] === null || away !== undefined) return false
-    if (!announced) say(`fetch ${model.name}: ${hostOf(hub)}/${model.repository} at ${model.revision} into ${folder}`)
+    if (!announced) say(`fetch ${model.repository}: from ${hostOf(hub)} at ${model.revision} into ${folder}`)
     announced = true
     const { repository, revision, registered } = model
     const checksum = registered?.checksums[file] ?? checksums[file]

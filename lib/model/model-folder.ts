@@ -145,7 +145,11 @@ async function readFolder(
 async function firstFile(folder: string, names: readonly string[], what: string): Promise<string> {
   for (const name of names) {
     const path = join(folder, name)
-    if ((await stat(path).catch(() => undefined))?.isFile()) return path
+    const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined
+      throw new UserError(`cannot read ${path}: ${error.message}`, `look at who may read there: ls -ld ${folder}`)
+    })
+    if (found?.isFile()) return path
   }
   throw new UserError(
     `the model folder ${folder} has no ${names.join(' or ')}, which holds ${what}`,

@@ -3,6 +3,7 @@
 
 import { Worker } from 'node:worker_threads'
 import type { Neighbors } from '../math/neighbors.ts'
+import { keepLibrariesQuiet } from '../settings.ts'
 import type { Question } from './nearest-exactly.ts'
 import type { Task, Told } from './nearest-worker.ts'
 
@@ -21,6 +22,7 @@ export async function nearestNeighborsOnDevice(
   { data, n, d, k, metric }: Question,
   { threads, onRows }: { threads: number; onRows?: (more: number) => void },
 ): Promise<Neighbors> {
+  keepLibrariesQuiet()
   // A copy of its own to send, because a view would take its whole buffer along.
   const own = data.slice(0, n * d)
   const task: Task = { data: own, n, d, k, metric, threads }

@@ -1,10 +1,12 @@
 // The step `embed` as a person runs it: a model that is killed, batches and long texts as asked for, figures kept and shown.
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
+import { PLAIN, writeSmallTransformer } from '../model/small-transformer.ts'
 import { processesBelow } from '../processes.ts'
 import { fingerprints, type Options, quarterdeck, sample, scratchHome, start, succeed } from '../run.ts'
 
@@ -152,6 +154,35 @@ describe('embed', () => {
     expect(stderr).toContain('no-model does not exist')
     expect(await states()).toBe(before)
     expect(readFileSync(file, 'utf8')).toMatch(/^quarterdeck_embed_failed\{.*\} 1$/m)
+  })
+
+  it('knows its model by revision, wherever the folder stands now, and says so when it is gone', async () => {
+    const other = scratchHome()
+    const folders = ['one', 'two', 'three'].map(name => join(other.home, name))
+    const run = (...words: string[]) => quarterdeck(words, { home: other.home, env: { QUARTERDECK_THREADS: '64' } })
+    writeSmallTransformer(folders[0], PLAIN)
+    await run('ingest', join(sample(QUARTER), '20161004_MU'), '--quarter', QUARTER)
+    expect((await run('embed', '--quarter', QUARTER, '--model', folders[0])).code).toBe(0)
+    renameSync(folders[0], folders[1])
+    const moved = await run('embed', '--quarter', QUARTER, '--model', folders[1])
+    expect(moved.stderr).toContain('nothing left to do')
+    expect(moved.code).toBe(0)
+    // Remembered: no model has to be named any more.
+    expect((await run('embed', '--quarter', QUARTER, '--force')).stderr).toContain('72 sentences with two in')
+    renameSync(folders[1], folders[2])
+    for (const words of [
+      ['embed', '--quarter', QUARTER],
+      ['search', 'memory prices'],
+    ]) {
+      const { code, stderr } = await run(...words)
+      expect(code).toBe(1)
+      expect(stderr).toMatch(/bound to one \(revision [0-9a-f]{12}\), whose folder .*two is gone/)
+      expect(stderr).toContain('export QUARTERDECK_MODEL=')
+    }
+    // More threads than cores would make it forty times slower.
+    const threads = JSON.parse((await run('sql', 'select max(threads) as most from learned_batches', '--json')).stdout)
+    expect(threads[0].most).toBeLessThanOrEqual(availableParallelism())
+    await other.remove()
   })
 
   it('refuses what it cannot do, and says what can be done', async () => {

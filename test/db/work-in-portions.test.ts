@@ -117,27 +117,21 @@ describe.each([
       const saved: string[] = []
       let computing = 0
       let most = 0
-      await workInPortions(
-        sql,
-        'embed',
-        { quarter },
-        { firms: 3, units: Infinity },
-        {
-          async read(claims) {
-            read.push(...claims.map(claim => claim.firmId))
-            return [...claims]
-          },
-          async compute(claim) {
-            most = Math.max(most, ++computing)
-            await new Promise(resolve => setImmediate(resolve))
-            computing--
-            return claim.firmId === 'F7' ? undefined : claim // nothing to save of that one
-          },
-          async save(claims) {
-            saved.push(...(await finishTogether(sql, claims, 'recipe', async () => {})).map(claim => claim.firmId))
-          },
+      await workInPortions(sql, 'embed', { quarter }, () => ({ firms: 3, units: Infinity }), {
+        async read(claims) {
+          read.push(...claims.map(claim => claim.firmId))
+          return [...claims]
         },
-      )
+        async compute(claim) {
+          most = Math.max(most, ++computing)
+          await new Promise(resolve => setImmediate(resolve))
+          computing--
+          return claim.firmId === 'F7' ? undefined : claim // nothing to save of that one
+        },
+        async save(claims) {
+          saved.push(...(await finishTogether(sql, claims, 'recipe', async () => {})).map(claim => claim.firmId))
+        },
+      })
       const largestFirst = Array.from({ length: 75 }, (_, i) => `F${74 - i}`)
       expect(read).toEqual(largestFirst)
       expect(saved.sort()).toEqual(largestFirst.filter(firm => firm !== 'F7').sort())
@@ -153,24 +147,18 @@ describe.each([
       const slow = new Promise<void>(resolve => {
         othersAreSaved = resolve
       })
-      await workInPortions(
-        sql,
-        'embed',
-        { quarter },
-        { firms: 2, units: Infinity },
-        {
-          read: async claims => [...claims],
-          async compute(claim) {
-            if (claim.firmId === 'F74') await slow // the first to be begun: ends when all others are saved, or never
-            return claim
-          },
-          async save(claims) {
-            saved.push(...claims.map(claim => claim.firmId))
-            await finishTogether(sql, claims, 'recipe', async () => {})
-            if (saved.length === 74) othersAreSaved()
-          },
+      await workInPortions(sql, 'embed', { quarter }, () => ({ firms: 2, units: Infinity }), {
+        read: async claims => [...claims],
+        async compute(claim) {
+          if (claim.firmId === 'F74') await slow // the first to be begun: ends when all others are saved, or never
+          return claim
         },
-      )
+        async save(claims) {
+          saved.push(...claims.map(claim => claim.firmId))
+          await finishTogether(sql, claims, 'recipe', async () => {})
+          if (saved.length === 74) othersAreSaved()
+        },
+      })
       expect(saved.at(-1)).toBe('F74')
     })
 
@@ -183,26 +171,20 @@ describe.each([
       const broken = async (which: typeof step) => {
         if (which === step) throw new Error(`${step} is broken`)
       }
-      const working = workInPortions(
-        sql,
-        'embed',
-        { quarter },
-        { firms: 2, units: Infinity },
-        {
-          async read(claims) {
-            await broken('read')
-            return [...claims]
-          },
-          async compute(claim) {
-            if (claim.firmId === 'F5') await broken('compute')
-            return claim
-          },
-          async save(claims) {
-            await broken('save')
-            await finishTogether(sql, claims, 'recipe', async () => {})
-          },
+      const working = workInPortions(sql, 'embed', { quarter }, () => ({ firms: 2, units: Infinity }), {
+        async read(claims) {
+          await broken('read')
+          return [...claims]
         },
-      )
+        async compute(claim) {
+          if (claim.firmId === 'F5') await broken('compute')
+          return claim
+        },
+        async save(claims) {
+          await broken('save')
+          await finishTogether(sql, claims, 'recipe', async () => {})
+        },
+      })
       await expect(working).rejects.toThrow(`${step} is broken`)
       const { todo } = await openWork(other, 'embed', { quarter }, 'recipe', false)
       expect(todo).toBeGreaterThan(0)
@@ -220,24 +202,18 @@ describe.each([
       let reads = 0
       let ended = 0
       try {
-        const working = workInPortions(
-          sql,
-          'embed',
-          { quarter },
-          { firms: 2, units: Infinity },
-          {
-            async read(claims) {
-              reads++
-              await sleep(50)
-              ended++
-              return [...claims]
-            },
-            async compute() {
-              throw new Error('compute is broken')
-            },
-            async save() {},
+        const working = workInPortions(sql, 'embed', { quarter }, () => ({ firms: 2, units: Infinity }), {
+          async read(claims) {
+            reads++
+            await sleep(50)
+            ended++
+            return [...claims]
           },
-        )
+          async compute() {
+            throw new Error('compute is broken')
+          },
+          async save() {},
+        })
         await expect(working).rejects.toThrow('compute is broken')
         expect([reads, ended]).toEqual([2, 2])
       } finally {
