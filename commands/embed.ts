@@ -269,7 +269,7 @@ async function embedAll(sql: Database, plan: Plan): Promise<Omit<EmbedResult, 'f
       return claims.map(claim => ({ ...claim, ...(sentences.get(claim.firmId) ?? { sentenceIds: [], texts: [] }) }))
     },
     async compute({ texts, ...firm }) {
-      // Sentence by sentence as they are computed: with a large model it is minutes until the first firm is whole.
+      // Sentence by sentence as they are computed: with a large model it is half a minute until the first firm is whole.
       let heard = 0
       const onProgress = (more: number) => {
         heard += more
