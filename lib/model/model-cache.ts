@@ -161,7 +161,7 @@ function notHere(hub: HubSettings, model: HubModel, reason: string, missing: rea
   const { name, repository, revision, registered } = model
   const others = registered ? '' : `, with ${CONFIGS.join(', ')} and ${USUAL_POOLING} where it has them`
   return new UserError(
-    `the model ${name} is not whole in the cache, and cannot be fetched: ${reason}`,
+    `the model ${registered ? name : repository} is not whole in the cache, and cannot be fetched: ${reason}`,
     `put ${missing.join(', ')} of ${hub.url}/${repository}/tree/${revision}${others} into ` +
       `${cacheFolder(hub, model)}; or use the model that ships, which needs no network: --model ${SHIPPED_MODEL}`,
   )

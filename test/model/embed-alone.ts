@@ -27,7 +27,8 @@ const { vectors, tokens } = await embedder.embed(texts, {
     heard += more
   },
 })
-const pids = [process.pid, ...processesBelow(process.pid).map(one => one.pid)]
+const models = processesBelow(process.pid).filter(one => one.command.includes('onnx-child.ts'))
+const pids = [process.pid, ...models.map(one => one.pid)]
 const peaks = pids.map(pid => Number(/VmPeak:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]))
 await embedder.close()
 process.stdout.write(
