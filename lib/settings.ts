@@ -108,7 +108,7 @@ export function environmentOfModel(
   libraryFolders: readonly string[],
   environment: Environment = process.env,
 ): Record<string, string | undefined> {
-  const secret = /TOKEN|KEY|SECRET|PASSWORD|DATABASE_URL|^PG/i
+  const secret = /TOKEN|KEY|SECRET|PASSWORD|DATABASE_URL|PROXY|^PG/i // a proxy's address may hold a password
   return {
     CUDA_DEVICE_ORDER: 'PCI_BUS_ID', // cards counted as nvidia-smi counts them, not the fastest first
     NVIDIA_TF32_OVERRIDE: '0', // products in float32, not in ten binary digits: the vectors of the CPU
@@ -152,7 +152,7 @@ function readBatches(environment: Environment): BatchSettings {
     least,
     start,
     most,
-    // Under 70 % of the memory half as much again stays under 105 %, and what is expected above 85 % is not run at all.
+    // The dynamic-batch design's: room to grow by half, and a reserve for what an estimate leaves out.
     growBelow: wholeNumber(environment, 'QUARTERDECK_BATCH_GROW_BELOW', 70, 1, 100) / 100,
     memoryTarget: wholeNumber(environment, 'QUARTERDECK_BATCH_MEMORY', 85, 1, 100) / 100,
   })

@@ -126,7 +126,7 @@ describe('which knowledge lives where', () => {
   only('the postgres package', /from 'postgres'/g, 'lib/db')
   only('PGlite', /from '@electric-sql\/[^']+'/g, 'lib/db/embedded')
   only('SQL', /\b(sql|tx)(<[^`]*>)?`/g, 'lib/db')
-  only('onnxruntime', /from 'onnxruntime-node'/g, 'lib/model/onnx.ts', 'lib/model/onnx-worker.ts')
+  only('onnxruntime', /from 'onnxruntime-node'/g, 'lib/model/onnx.ts')
   only('HTTP', /from 'openai'|from 'node:https?'|\bfetch\(/g, 'lib/model')
   only('stdout', /process\.stdout/g, 'bin/quarterdeck.ts')
   only('stderr', /process\.stderr|console\.\w+/g, 'lib/log.ts', 'lib/db/embedded/daemon.ts')

@@ -86,6 +86,7 @@ describe('settings', () => {
       XAI_API_KEY: 'xai-x',
       DATABASE_URL: 'postgres://user:secret@host/db',
       PGPASSWORD: 'secret',
+      https_proxy: 'http://user:secret@proxy:3128',
     })
     expect(environment).toEqual({
       PATH: '/bin',

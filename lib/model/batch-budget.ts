@@ -4,9 +4,7 @@
 
 import type { BatchSettings } from '../settings.ts'
 import type { Limits } from './batching.ts'
-
-/** What decides how much memory a text takes inside a transformer; from the model's config.json. */
-export type ModelShape = { heads: number; hidden: number; intermediate: number }
+import type { Shape } from './model-config.ts'
 
 /** What a budget has learned on one device with one model, for the next run to begin with. */
 export type Learned = {
@@ -41,9 +39,9 @@ export type Budget = {
 const DOCUMENT_TOKENS = 32
 
 /**
- * On a CPU, for each thread: more than 128 documents never paid (m, MiniLM: 1.00 at 32, .93 at 128, .80 at 512; small models
- * gain up to there), under 8 half of the time is overhead. On a card batches must be large enough to fill thousands of
- * lanes; its own memory is the limit. Rows: what one call's tables can sensibly hold.
+ * On a CPU, for each thread, the dynamic-batch design's own: speed of MiniLM by documents (m, one thread, 32 is 1): .77 with
+ * 1, .97 with 8, .93 with 128, .80 with 512. On a card, on reasoning alone, as none was at hand: thousands of lanes want to be
+ * filled, and its own memory is the limit. Rows: so that a batch of short texts is not laid out for longer than it runs.
  */
 const STANDARD = {
   cpu: { least: 8, start: 32, most: 128 },
@@ -51,7 +49,7 @@ const STANDARD = {
 } as const
 const MOST_ROWS = 4096
 
-// Half as much again, as the dynamic-batch design asks: doubling overshoots the optimum, which is flat but not that flat.
+// Half as much again, as the dynamic-batch design asks.
 const GROWTH = 1.5
 // Less is within the noise of a shared machine, and a larger batch is no end in itself.
 const WORTH = 1.03
@@ -71,7 +69,7 @@ export type BudgetOptions = {
   settings: BatchSettings
   kind: 'cpu' | 'card'
   threads: number
-  shape: ModelShape
+  shape: Shape
   /** Bytes of the model's process, or on the card, with the model loaded and nothing run. */
   loaded: number
   learned?: Learned | undefined
@@ -162,8 +160,9 @@ function newSide(): Side {
 
 /**
  * Bytes that a batch takes inside a transformer in float32: two tables of attention weights, and about six rows of hidden
- * values and one of the feed-forward layer a token. m, MiniLM: 16 × 512 take .50 to .57 GB (.62 by this), 256 × 512 9 GB (9.9).
+ * values and one of the feed-forward layer a token. m, MiniLM: 16 × 512 take .50 to .57 GB (.53 by this), 48 × 512 1.3 to 1.7
+ * (1.6), 256 × 512 9 (8.5).
  */
-export function bytesOfBatch({ heads, hidden, intermediate }: ModelShape, rows: number, columns: number): number {
+export function bytesOfBatch({ heads, hidden, intermediate }: Shape, rows: number, columns: number): number {
   return 4 * (2 * rows * heads * columns ** 2 + rows * columns * (intermediate + 6 * hidden))
 }

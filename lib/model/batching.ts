@@ -40,8 +40,9 @@ export function widthOf(length: number): number {
 }
 
 /**
- * The line of rows. `widest`: columns that the model takes at most; a width is not rounded up beyond them. `exact`: a batch holds rows of one width only. Otherwise it is filled up with shorter rows: for
- * devices whose batches are so large that one width cannot fill them, and whose bits change with the batch anyway.
+ * The line of rows. `widest`: columns that the model takes at most; a width is not rounded up beyond them. `exact`: a batch
+ * holds rows of one width only. Otherwise it is filled up with shorter rows: for devices whose batches are so large that one
+ * width cannot fill them, and whose bits change with the batch anyway.
  */
 export function openLine<Job>(exact: boolean, widest: number): Line<Job> {
   const queues = new Map<number, Queue<Job>>()

@@ -1,5 +1,5 @@
 // Keeps the model busy: takes batches from the line, has the next ones waiting at the model, hands vectors on. When memory
-// runs out, or the model's process dies, it puts a new process in its place and runs again what was in hand, in halves:
+// runs out (then in halves), or the model's process dies, it puts a new process in its place and runs again what was in hand:
 // no row is lost and none is handed on twice. What rows are and where vectors go is the embedder's.
 
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -38,12 +38,11 @@ const DEATHS_IN_A_ROW = 2
 const OPENINGS_IN_A_ROW = 5
 const PAUSE_MILLISECONDS = 500
 
-type Flight<Job> = { taken: Taken<Job> }
-
 export function openRunner<Job>(options: RunnerOptions<Job>): Runner {
   const { line, budget } = options
   let model = options.model
-  let flights: Flight<Job>[] = []
+  /** At the model, in the order in which it answers. */
+  let flights: Taken<Job>[] = []
   let again: Taken<Job>[] = []
   let recovering: Promise<void> | undefined
   let ended = false
@@ -54,24 +53,24 @@ export function openRunner<Job>(options: RunnerOptions<Job>): Runner {
     while (recovering === undefined && !ended && flights.length < AHEAD) {
       const taken = again.shift() ?? line.take(budget.limits())
       if (taken === undefined) return
-      fly({ taken })
+      fly(taken)
     }
   }
 
-  async function fly(flight: Flight<Job>): Promise<void> {
-    flights.push(flight)
-    const batch = layOut(flight.taken, options.idsOf)
+  async function fly(taken: Taken<Job>): Promise<void> {
+    flights.push(taken)
+    const batch = layOut(taken, options.idsOf)
     // Not among the flights any more: another one failed, and this one's rows are in line to be run again.
-    const isOver = () => ended || !flights.includes(flight)
+    const isOver = () => ended || !flights.includes(taken)
     try {
       const answer = await model.run(batch)
       if (isOver()) return
-      flights = flights.filter(one => one !== flight)
+      flights = flights.filter(one => one !== taken)
       deaths = 0
       alone = 0
       budget.done(batch.ids.length, answer.seconds)
       options.onBatch(batch, answer)
-      options.onVectors(flight.taken.rows, answer.vectors)
+      options.onVectors(taken.rows, answer.vectors)
       go()
     } catch (error) {
       if (isOver()) return
@@ -84,7 +83,7 @@ export function openRunner<Job>(options: RunnerOptions<Job>): Runner {
 
   /** The first in flight is the one that failed: the model answers in order. */
   async function recover(error: unknown): Promise<void> {
-    const [failed, ...others] = flights.map(flight => flight.taken)
+    const [failed, ...others] = flights
     const memory = error instanceof OutOfMemory
     // An error that the model answered with would come again.
     if (!memory && !(error instanceof ModelDied)) throw error
