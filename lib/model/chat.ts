@@ -3,11 +3,11 @@
 // Knows neither prompts nor topics, and never lets the key into an error.
 
 import { createHash } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import OpenAI, { APIError } from 'openai'
 import pLimit from 'p-limit'
 import { UserError } from '../errors.ts'
 import { faultOf, type JsonSchema } from './json-schema.ts'
+import { type Clock, openPace, REAL_CLOCK } from './pace.ts'
 
 export type ChatOptions = {
   url: string
@@ -21,6 +21,8 @@ export type ChatOptions = {
   timeoutSeconds?: number
   /** Wait before the first repetition; each further one waits twice as long. */
   firstWaitSeconds?: number
+  /** By which it waits between requests. The time limit of one request always goes by the real one. */
+  clock?: Clock
 }
 
 export type Question = {
@@ -70,6 +72,7 @@ type Reply = { raw: string; cut: boolean; promptTokens: number; completionTokens
 
 export function openChat(options: ChatOptions): Chat {
   const { url, key, model, timeoutSeconds = TIMEOUT_SECONDS, firstWaitSeconds = FIRST_WAIT_SECONDS } = options
+  const { clock = REAL_CLOCK } = options
   const host = hostOf(url)
   const client = new OpenAI({
     baseURL: url,
@@ -85,7 +88,7 @@ export function openChat(options: ChatOptions): Chat {
     logLevel: 'off',
   })
   const limit = pLimit(options.concurrency)
-  const { turn, holdBack } = turns(1000 / options.requestsPerSecond)
+  const pace = openPace(1000 / options.requestsPerSecond, clock)
   let stopped: UserError | undefined
 
   async function ask(question: Question): Promise<Answer> {
@@ -116,7 +119,7 @@ export function openChat(options: ChatOptions): Chat {
     const { signal } = question
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted()
-      if (!stopped) await turn(signal)
+      if (!stopped) await pace.turn(signal)
       if (stopped) throw stopped
       try {
         return await request(question, messages)
@@ -133,8 +136,8 @@ export function openChat(options: ChatOptions): Chat {
         // The server's word holds for everybody; our own guess only for this question.
         const asked = retryAfterSeconds(error)
         const guess = firstWaitSeconds * 2 ** (attempt - 1) * jitter(question.user, attempt)
-        if (asked > 0) holdBack(asked * 1000)
-        else await sleep(guess * 1000, undefined, { signal })
+        if (asked > 0) pace.holdBack(asked * 1000)
+        else await clock.sleep(guess * 1000, signal)
       }
     }
   }
@@ -266,23 +269,4 @@ function retryAfterSeconds(error: unknown): number {
  */
 function jitter(user: string, attempt: number): number {
   return 0.5 + createHash('sha256').update(user).digest()[attempt] / 510
-}
-
-/** Gives out turns at least `spacing` ms apart; `holdBack` makes everybody wait. */
-function turns(spacing: number): { turn(signal?: AbortSignal): Promise<void>; holdBack(ms: number): void } {
-  let next = 0
-  let heldUntil = 0
-  return {
-    async turn(signal) {
-      do {
-        const now = performance.now()
-        const mine = Math.max(now, next, heldUntil)
-        next = mine + spacing
-        await sleep(mine - now, undefined, { signal })
-      } while (performance.now() < heldUntil)
-    },
-    holdBack(ms) {
-      heldUntil = Math.max(heldUntil, performance.now() + ms)
-    },
-  }
 }
