@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { UserError } from '../lib/errors.ts'
 import { findTexts, openTexts, type TextFile } from '../lib/files.ts'
+import { refusalOf } from './refusal.ts'
 
 let folder = ''
 beforeEach(() => {
@@ -38,16 +38,6 @@ async function readAll(paths: string[], input?: Readable): Promise<string[]> {
     texts.push(text)
   }
   return texts
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<UserError> {
-  const error = await promise.then(
-    () => undefined,
-    caught => caught,
-  )
-  expect(error).toBeInstanceOf(UserError)
-  expect((error as UserError).hint).not.toBe('')
-  return error as UserError
 }
 
 // Longer than several chunks, with characters of one to four bytes that fall across their ends.
@@ -109,10 +99,10 @@ describe('what is found', () => {
   })
 
   it('is refused where a path does not exist or a folder holds no text', async () => {
-    expect((await failureOf(findTexts([join(folder, 'none')]))).message).toMatch(/none does not exist$/)
-    expect((await failureOf(findTexts([folder]))).message).toMatch(/holds no transcripts: 0 files end in/)
+    expect((await refusalOf(findTexts([join(folder, 'none')]))).message).toMatch(/none does not exist$/)
+    expect((await refusalOf(findTexts([folder]))).message).toMatch(/holds no transcripts: 0 files end in/)
     write('image.png', 'x')
-    expect((await failureOf(findTexts([folder]))).message).toMatch(/, 1 in others$/)
+    expect((await refusalOf(findTexts([folder]))).message).toMatch(/, 1 in others$/)
   })
 })
 
@@ -147,7 +137,7 @@ describe('what is no text', () => {
     ],
     ['Latin-1 after others', Buffer.concat([Buffer.from('öö'), Buffer.from([0xff, 0x41])]), /byte 4 \(0xff\)/, /iconv/],
   ])('refuses %s', async (_what, content, message, hint) => {
-    const error = await failureOf(readAll([write('file.txt', content)]))
+    const error = await refusalOf(readAll([write('file.txt', content)]))
     expect(error.message).toMatch(message)
     expect(error.message).toContain('file.txt')
     expect(error.hint).toMatch(hint)
@@ -163,6 +153,6 @@ describe('what is no text', () => {
   it.skipIf(process.getuid?.() === 0)('refuses a file this user may not read', async () => {
     const path = write('a.txt', 'x')
     chmodSync(path, 0)
-    expect((await failureOf(readAll([path]))).message).toMatch(/may not be read by this user/)
+    expect((await refusalOf(readAll([path]))).message).toMatch(/may not be read by this user/)
   })
 })

@@ -36,7 +36,7 @@ export type Budget = {
 }
 
 /** Settings count in documents of this many tokens: 32 of them are the 1,024 tokens at which a CPU thread is fastest. */
-const DOCUMENT_TOKENS = 32
+export const DOCUMENT_TOKENS = 32
 
 /**
  * On a CPU, for each thread, the dynamic-batch design's own: speed of MiniLM by documents (m, one thread, 32 is 1): .77 with

@@ -8,6 +8,7 @@ import pLimit from 'p-limit'
 import { UserError } from '../errors.ts'
 import { faultOf, type JsonSchema } from './json-schema.ts'
 import { type Clock, openPace, REAL_CLOCK } from './pace.ts'
+import { retryAfterSeconds } from './retry-after.ts'
 
 export type ChatOptions = {
   url: string
@@ -134,7 +135,7 @@ export function openChat(options: ChatOptions): Chat {
           )
         }
         // The server's word holds for everybody; our own guess only for this question.
-        const asked = retryAfterSeconds(error)
+        const asked = waitAsked(error)
         const guess = firstWaitSeconds * 2 ** (attempt - 1) * jitter(question.user, attempt)
         if (asked > 0) pace.holdBack(asked * 1000)
         else await clock.sleep(guess * 1000, signal)
@@ -194,7 +195,7 @@ export function openChat(options: ChatOptions): Chat {
         `no request can be made to ${host}: ${reasonOf(error)}`,
         'check XAI_API_KEY and QUARTERDECK_CHAT_URL',
       )
-    const asked = retryAfterSeconds(error)
+    const asked = waitAsked(error)
     if (asked <= LONGEST_WAIT_SECONDS) return undefined
     return new UserError(
       `${host} asks to wait ${Math.round(asked)} s: ${reasonOf(error)}`,
@@ -253,14 +254,9 @@ function cannotHeal(error: unknown): error is APIError {
   return error.status >= 400 && error.status < 500 && ![408, 409, 429].includes(error.status)
 }
 
-/** The wait that the server asks for, in seconds; 0 where it asks for none. A date counts from the server's own clock. */
-function retryAfterSeconds(error: unknown): number {
-  const headers = error instanceof APIError ? error.headers : undefined
-  const text = headers?.get('retry-after')
-  if (!text) return 0
-  const seconds = Number(text)
-  const wait = Number.isNaN(seconds) ? (Date.parse(text) - Date.parse(headers?.get('date') ?? '')) / 1000 : seconds
-  return Number.isFinite(wait) ? Math.max(wait, 0) : 0
+/** The wait that the server asks for, in seconds; 0 where it asks for none. */
+function waitAsked(error: unknown): number {
+  return (error instanceof APIError && error.headers && retryAfterSeconds(error.headers)) || 0
 }
 
 /**

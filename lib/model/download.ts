@@ -12,6 +12,7 @@ import { messageOf, UserError } from '../errors.ts'
 import { duration, progress, say } from '../log.ts'
 import type { HubSettings } from '../settings.ts'
 import { mayBeAlive, workerName } from '../worker-name.ts'
+import { retryAfterSeconds } from './retry-after.ts'
 
 export type RemoteFile = {
   hub: HubSettings
@@ -346,23 +347,12 @@ async function refused(remote: RemoteFile, response: Response, network: Network)
       `accept the terms at ${page}, then: export HF_TOKEN=…`,
     )
   if (status === 408 || status === 429 || status >= 500) {
-    const wait = retryAfter(headers)
+    const wait = retryAfterSeconds(headers)
     if (wait !== undefined && wait > LONGEST_WAIT_SECONDS)
       throw new NoAnswer(`${hostOf(hub)} answers ${status} and asks to wait ${Math.round(wait)} s`)
     throw new Interrupted(`it answers ${status}`, wait)
   }
   throw new NoAnswer(`${hostOf(hub)} answers ${status} when ${file} is asked for`)
-}
-
-/** Seconds that the server asks to wait, which it may also say as a date. */
-function retryAfter(headers: Headers): number | undefined {
-  const text = headers.get('retry-after')
-  if (text === null) return undefined
-  const seconds = Number(text)
-  if (Number.isFinite(seconds)) return Math.max(0, seconds)
-  const now = Date.parse(headers.get('date') ?? '') // the server's clock, not ours
-  const then = Date.parse(text)
-  return Number.isNaN(now + then) ? undefined : Math.max(0, (then - now) / 1000)
 }
 
 /** A weak tag says that two files mean the same, not that their bytes are the same, which going on needs. */

@@ -11,7 +11,7 @@ export type Clock = {
 }
 
 export type Pace = {
-  /** Resolves when the caller may start one request; in the order of the calls. */
+  /** Resolves when the caller may start one request: in the order of the calls, unless somebody is held back. */
   turn(signal?: AbortSignal): Promise<void>
   /** Nobody starts for `ms` milliseconds from now, those who wait already included. */
   holdBack(ms: number): void

@@ -3,6 +3,7 @@
 // Pure: figures and times in, words out; who prints them is the caller's business.
 
 import { count } from '../log.ts'
+import { DOCUMENT_TOKENS } from './batch-budget.ts'
 import { type CardFigures, type Figures, gigabytes, percent } from './meter.ts'
 
 export const LIMITS = {
@@ -138,9 +139,9 @@ function smallerMost({ card, batchTokensMost }: Figures): number {
   return card === undefined ? 16 : Math.ceil(documents(batchTokensMost) / 2)
 }
 
-// Settings count batches in documents of 32 tokens.
+/** In the unit of the settings. */
 function documents(tokens: number): number {
-  return Math.ceil(tokens / 32)
+  return Math.ceil(tokens / DOCUMENT_TOKENS)
 }
 
 function minutes(seconds: number): string {

@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { UserError } from '../../lib/errors.ts'
 import { type Chosen, fastest, openOnDevice } from '../../lib/model/devices.ts'
 import { openEmbedder } from '../../lib/model/embedder.ts'
 import { openMeter } from '../../lib/model/meter.ts'
 import type { Device } from '../../lib/model/onnx.ts'
 import { openModelProcess } from '../../lib/model/onnx-process.ts'
 import { processesBelow } from '../processes.ts'
+import { refusalOf } from '../refusal.ts'
 import { hasVulkan, VULKAN } from '../vulkan.ts'
 import { MOST_TOKENS, PLAIN, VOCABULARY, writeSmallTransformer } from './small-transformer.ts'
 
@@ -59,14 +59,7 @@ function cardWith(name: string, used: number, more = used): string {
   return folder
 }
 
-async function refusalOf(device: Device): Promise<UserError> {
-  const error = await openOnDevice(device, OPENING, MANY).then(
-    () => undefined,
-    thrown => thrown,
-  )
-  expect(error).toBeInstanceOf(UserError)
-  return error
-}
+const refusalOn = (device: Device) => refusalOf(openOnDevice(device, OPENING, MANY))
 
 async function use<T>(chosen: Promise<Chosen>, what: (chosen: Chosen) => T | Promise<T>): Promise<T> {
   const opened = await chosen
@@ -83,7 +76,7 @@ describe('a device that was asked for and is not there', () => {
     ['webgpu', 'Failed to get a WebGPU adapter'],
   ] as const) {
     it(`is refused with the reason and the way on, and the CPU works afterwards: ${device}`, async () => {
-      const { message, hint } = await refusalOf(device)
+      const { message, hint } = await refusalOn(device)
       expect(message).toContain(`the device ${device} cannot be used`)
       expect(message).toContain(reason)
       // A person is told what is the matter, not where it stands in sources that he does not have.
@@ -99,7 +92,7 @@ describe('a device that was asked for and is not there', () => {
 
   it('is refused for its driver, with the version found and the one wanted', async () => {
     withCards(fixtures)
-    const { message } = await refusalOf('cuda')
+    const { message } = await refusalOn('cuda')
     expect(message).toContain('the driver 535.183.01 is too old for CUDA 13, which needs 580 or later')
   })
 })

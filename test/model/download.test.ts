@@ -11,6 +11,7 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { UserError } from '../../lib/errors.ts'
 import { fetchFile, NoAnswer, type Patience } from '../../lib/model/download.ts'
 import type { HubSettings } from '../../lib/settings.ts'
+import { failureOf } from '../refusal.ts'
 import { root } from '../run.ts'
 import {
   type Answer,
@@ -78,13 +79,9 @@ function expectWhole({ target }: Place, bytes: Buffer = GRAPH): void {
 }
 
 async function failure(work: Promise<unknown>): Promise<Error> {
-  const error = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  )
-  expect(error).toBeInstanceOf(Error)
+  const error = await failureOf(work)
   expect(inspect(error, { depth: 10, showHidden: true })).not.toContain(TOKEN)
-  return error as Error
+  return error
 }
 
 describe('a file', () => {

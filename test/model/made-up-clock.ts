@@ -24,7 +24,7 @@ export function madeUpClock(): MadeUpClock {
       signal?.throwIfAborted()
       slept.push(ms)
       const woken = new Promise<void>(wake => sleepers.push({ at: now + ms, wake }))
-      // All that can run without waiting runs first.
+      // Whoever else can run, runs first. An answer on its way over the network is not waited for.
       setImmediate(wakeNext)
       await woken
       signal?.throwIfAborted()

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import { UserError } from '../../lib/errors.ts'
 import { cachedModels, fetchModel } from '../../lib/model/model-cache.ts'
 import { hubModel, readModelFolder } from '../../lib/model/model-folder.ts'
 import { REGISTERED } from '../../lib/model/registry.ts'
 import type { HubSettings } from '../../lib/settings.ts'
+import { refusalOf } from '../refusal.ts'
 import { sharedFolder } from '../shared.ts'
 import { filesOf, type HubServer, REPOSITORY, REVISION, sha256, startHub } from './hub-server.ts'
 
@@ -54,15 +54,6 @@ function filled(files: Files, repository = REPOSITORY, revision = REVISION): Hub
 
 function folderIn(settings: HubSettings): string {
   return join(settings.cache, REPOSITORY, REVISION)
-}
-
-async function refusal(work: Promise<unknown>): Promise<UserError> {
-  const error = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  )
-  expect(error).toBeInstanceOf(UserError)
-  return error as UserError
 }
 
 describe('a model of a hub', () => {
@@ -115,7 +106,7 @@ describe('a model of a hub', () => {
   it('is refused without a commit, and at a branch, with the reason and what to write', async () => {
     const settings = await serve(published())
     for (const name of [REPOSITORY, `${REPOSITORY}@main`, `${REPOSITORY}@0123456`, 'all-MiniLM-L6-v2@main']) {
-      const { message, hint } = await refusal(readModelFolder(name, settings))
+      const { message, hint } = await refusalOf(readModelFolder(name, settings))
       expect(message).toContain('another model whenever its owner changes it')
       expect(hint).toContain('/commits/main')
       expect(hint).toContain('@COMMIT')
@@ -125,14 +116,16 @@ describe('a model of a hub', () => {
 
   it('that is not what it seems to need is told so', async () => {
     const { 'tokenizer.json': _, ...noTokenizer } = published()
-    expect((await refusal(readModelFolder(MODEL, await serve(noTokenizer)))).message).toContain('has no tokenizer.json')
+    expect((await refusalOf(readModelFolder(MODEL, await serve(noTokenizer)))).message).toContain(
+      'has no tokenizer.json',
+    )
     await hub?.close()
-    const noInt8 = await refusal(readModelFolder(`${MODEL}:int8`, await serve(published())))
+    const noInt8 = await refusalOf(readModelFolder(`${MODEL}:int8`, await serve(published())))
     expect(noInt8.message).toMatch(/has no onnx\/model_quantized.onnx or .*, which int8 needs/)
     await hub?.close()
     const { '1_Pooling/config.json': __, ...noPooling } = published()
     const settings = await serve(noPooling)
-    expect((await refusal(readModelFolder(MODEL, settings))).message).toContain('1_Pooling/config.json')
+    expect((await refusalOf(readModelFolder(MODEL, settings))).message).toContain('1_Pooling/config.json')
     // Nor is that remembered against it.
     await hub?.close()
     hub = await startHub(published())
@@ -144,7 +137,7 @@ describe('a model of a hub', () => {
       const modules = JSON.stringify([{ path, type: 'sentence_transformers.models.Pooling' }])
       const files = published({ 'modules.json': modules, '../../../evil/config.json': '{}' })
       const settings = await serve(files)
-      expect((await refusal(readModelFolder(MODEL, settings))).message).toContain('names the file')
+      expect((await refusalOf(readModelFolder(MODEL, settings))).message).toContain('names the file')
       expect(readdirSync(settings.cache)).toEqual(['an-org'])
       await hub?.close()
     }
@@ -165,7 +158,7 @@ describe('a registered model', () => {
     const [{ repository, revision, name }] = REGISTERED
     const files = filesOf(minilm ?? '')
     const settings = await serve(files, { repository, revision })
-    const error = await refusal(readModelFolder(name, settings))
+    const error = await refusalOf(readModelFolder(name, settings))
     expect(error.message).toContain('sent onnx/model.onnx')
     expect(error.message).toContain('should be 6fd5d72fe458')
     const folder = join(settings.cache, repository, revision)
@@ -177,14 +170,14 @@ describe('a registered model', () => {
     const [{ repository, revision, checksums }] = REGISTERED
     const settings = filled(filesOf(minilm ?? ''), repository, revision)
     for (const name of ['all-MiniLM-L6-v2', repository, `${repository}@${revision}`]) {
-      const { message } = await refusal(readModelFolder(name, settings))
+      const { message } = await refusalOf(readModelFolder(name, settings))
       expect(message).toContain('onnx/model.onnx is not the file that was published')
       expect(message).toContain(checksums['onnx/model.onnx'])
     }
   })
 
   it('tells in which precisions it is published', async () => {
-    const { message, hint } = await refusal(readModelFolder('bge-small-en-v1.5:int8', filled({})))
+    const { message, hint } = await refusalOf(readModelFolder('bge-small-en-v1.5:int8', filled({})))
     expect(message).toContain('not published in int8; it is in fp32')
     expect(hint).toContain('--model bge-small-en-v1.5')
   })
@@ -209,7 +202,7 @@ describe('files put there by hand', () => {
       await readModelFolder(MODEL, settings)
       const path = join(folderIn(settings), file)
       writeFileSync(path, file === '1_Pooling/config.json' ? '{"pooling_mode": "cls"}' : 'another one')
-      const { message, hint } = await refusal(readModelFolder(MODEL, settings))
+      const { message, hint } = await refusalOf(readModelFolder(MODEL, settings))
       expect(message).toContain(`${path} is not the file that was published`)
       expect(hint).toContain(`rm '${path}'`)
     }
@@ -235,7 +228,7 @@ describe('files put there by hand', () => {
 describe('without a network', () => {
   it('both ways out are told: which files go where, and which model ships', async () => {
     const settings = { ...filled({}), url: 'https://huggingface.co' }
-    const { message, hint } = await refusal(readModelFolder('all-MiniLM-L6-v2', settings))
+    const { message, hint } = await refusalOf(readModelFolder('all-MiniLM-L6-v2', settings))
     expect(message).toContain('HF_HUB_OFFLINE is set')
     const [{ repository, revision }] = REGISTERED
     expect(hint).toContain(join(settings.cache, repository, revision))
@@ -247,14 +240,14 @@ describe('without a network', () => {
 
   it('only what is missing is asked for', async () => {
     const { 'model.onnx': _, ...some } = published()
-    const { hint } = await refusal(readModelFolder(MODEL, filled(some)))
+    const { hint } = await refusalOf(readModelFolder(MODEL, filled(some)))
     expect(hint).toMatch(/^put model.onnx or onnx\/model.onnx of /)
   })
 
   it('the same is told when the hub does not answer, with the reason', async () => {
     const settings = { ...filled({}), offline: false }
     const work = fetchModel(settings, hubModel(REPOSITORY, REVISION), 'fp32', { firstWaitSeconds: 0.0005 })
-    const { message, hint } = await refusal(work)
+    const { message, hint } = await refusalOf(work)
     expect(message).toMatch(/127.0.0.1:0 failed 5 times in a row.*E[A-Z]+/)
     expect(hint).toContain(folderIn(settings))
     expect(hint).toContain('--model earnings-static-256')
@@ -264,7 +257,7 @@ describe('without a network', () => {
 describe('the record of a folder', () => {
   it('that cannot be read is told, and not written over', async () => {
     const settings = filled(published({ 'checksums.json': '{"model.onnx": ' }))
-    const { message, hint } = await refusal(readModelFolder(MODEL, settings))
+    const { message, hint } = await refusalOf(readModelFolder(MODEL, settings))
     expect(message).toContain('checksums.json')
     expect(hint).toContain(`delete the folder ${folderIn(settings)}`)
     expect(readFileSync(join(folderIn(settings), 'checksums.json'), 'utf8')).toBe('{"model.onnx": ')

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
-import { UserError } from '../../lib/errors.ts'
 import { openEmbedder } from '../../lib/model/embedder.ts'
 import { readModelFolder } from '../../lib/model/model-folder.ts'
 import { readSettings } from '../../lib/settings.ts'
+import { refusalOf } from '../refusal.ts'
 import { sharedFolder } from '../shared.ts'
 
 const SHIPPED = fileURLToPath(new URL('../../data/model/earnings-static-256', import.meta.url))
@@ -192,79 +192,72 @@ describe('the shape of the graph', () => {
 })
 
 describe('a person is told', () => {
-  async function refusal(work: Promise<unknown>): Promise<UserError> {
-    const error = await work.then(
-      () => undefined,
-      (thrown: unknown) => thrown,
-    )
-    expect(error).toBeInstanceOf(UserError)
-    return error as UserError
-  }
-
   it('which models ship, when a name is unknown', async () => {
-    const error = await refusal(readModelFolder('earnings-statik'))
+    const error = await refusalOf(readModelFolder('earnings-statik'))
     expect(error.message).toContain('"earnings-statik"')
     expect(error.hint).toContain('earnings-static-256')
   })
 
   it('that the folder does not exist', async () => {
-    expect((await refusal(readModelFolder(join(scratch, 'nowhere')))).message).toContain('nowhere does not exist')
+    expect((await refusalOf(readModelFolder(join(scratch, 'nowhere')))).message).toContain('nowhere does not exist')
   })
 
   it('that a file is no folder', async () => {
     const file = join(sound('file'), 'model.onnx')
-    expect((await refusal(readModelFolder(file))).message).toContain('is a file')
+    expect((await refusalOf(readModelFolder(file))).message).toContain('is a file')
   })
 
   it('which file is missing, and where it was looked for', async () => {
     const noGraph = folderWith('no-graph', { 'tokenizer.json': '{}' })
-    expect((await refusal(readModelFolder(noGraph))).message).toContain('no model.onnx or onnx/model.onnx')
+    expect((await refusalOf(readModelFolder(noGraph))).message).toContain('no model.onnx or onnx/model.onnx')
     const noTokenizer = folderWith('no-tokenizer', { 'model.onnx': 'graph' })
-    expect((await refusal(readModelFolder(noTokenizer))).message).toContain('no tokenizer.json')
+    expect((await refusalOf(readModelFolder(noTokenizer))).message).toContain('no tokenizer.json')
   })
 
   it('that the pooling or a module is one this program has not', async () => {
     const lastToken = { 'modules.json': MODULES, '1_Pooling/config.json': '{"pooling_mode_lasttoken": true}' }
-    expect((await refusal(readModelFolder(sound('last', lastToken)))).message).toContain(
+    expect((await refusalOf(readModelFolder(sound('last', lastToken)))).message).toContain(
       'pools by pooling_mode_lasttoken',
     )
     const both = {
       ...lastToken,
       '1_Pooling/config.json': '{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": true}',
     }
-    expect((await refusal(readModelFolder(sound('both', both)))).message).toContain('and')
+    expect((await refusalOf(readModelFolder(sound('both', both)))).message).toContain('and')
     const dense = { 'modules.json': '[{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}]' }
-    expect((await refusal(readModelFolder(sound('dense', dense)))).message).toContain('Dense module')
+    expect((await refusalOf(readModelFolder(sound('dense', dense)))).message).toContain('Dense module')
   })
 
   it('that the address of the hub holds a password, without showing it', async () => {
     const hub = { ...readSettings({ HF_ENDPOINT: 'https://user:hunter2@hub.example' }).hub, cache: scratch }
     for (const model of ['an-org/a-model', 'an-org/a-model@main', 'all-MiniLM-L6-v2']) {
-      const error = await refusal(readModelFolder(model, hub))
+      const error = await refusalOf(readModelFolder(model, hub))
       expect(error.message).toContain('HF_ENDPOINT')
       expect(`${error.message} ${error.hint}`).not.toContain('hunter2')
     }
   })
 
   it('that a config is broken, and which', async () => {
-    expect((await refusal(readModelFolder(sound('half', { 'modules.json': '[{' })))).message).toContain('modules.json')
+    expect((await refusalOf(readModelFolder(sound('half', { 'modules.json': '[{' })))).message).toContain(
+      'modules.json',
+    )
     const nonsense = sound('nonsense', { 'sentence_bert_config.json': '{"max_seq_length": "long"}' })
-    expect((await refusal(readModelFolder(nonsense))).message).toContain('"long"')
+    expect((await refusalOf(readModelFolder(nonsense))).message).toContain('"long"')
   })
 
   it('that the tokenizer is broken', async () => {
     const pointer = 'version https://git-lfs.github.com/spec/v1'
     const folder = folderWith('bad-tokenizer', { 'model.onnx': 'graph', 'tokenizer.json': pointer })
-    const error = await refusal(openEmbedder({ model: folder, threads: 1 }))
+    const error = await refusalOf(openEmbedder({ model: folder, threads: 1 }))
     expect(error.message).toContain(join(folder, 'tokenizer.json'))
-    const empty = await refusal(openEmbedder({ model: sound('empty-tokenizer'), threads: 1 }))
+    const empty = await refusalOf(openEmbedder({ model: sound('empty-tokenizer'), threads: 1 }))
     expect(empty.message).toContain('cannot use the tokenizer')
   })
 
   it('that the graph is no ONNX model', async () => {
     const folder = folderWith('bad-graph', { 'model.onnx': 'this is no graph' })
     cpSync(join(SHIPPED, 'tokenizer.json'), join(folder, 'tokenizer.json'))
-    const error = await refusal(openEmbedder({ model: folder, threads: 1 }))
+    const error = await refusalOf(openEmbedder({ model: folder, threads: 1 }))
     expect(error.message).toContain('onnxruntime cannot load')
     expect(error.message).toContain('model.onnx')
   })

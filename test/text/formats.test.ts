@@ -1,10 +1,11 @@
 // Each vendor's format on a small hand-written file: identity, order, parts of the call; and every way a file is broken.
 
 import { describe, expect, it } from 'vitest'
-import { UsageError, UserError } from '../../lib/errors.ts'
+import { UsageError } from '../../lib/errors.ts'
 import { openTexts, type TextFile } from '../../lib/files.ts'
 import { FORMATS, formatNames, formatOf } from '../../lib/text/formats/all.ts'
 import { contentHash, type Given, quarterOf, sentencesOf, type Transcript } from '../../lib/text/transcript.ts'
+import { refusalOf } from '../refusal.ts'
 
 const FIXTURES = new URL('../fixtures/transcripts/', import.meta.url).pathname
 
@@ -39,16 +40,6 @@ async function only(name: string, given: Given = {}): Promise<Transcript> {
   return transcript
 }
 
-async function failureOf(promise: Promise<unknown>): Promise<UserError> {
-  const error = await promise.then(
-    () => undefined,
-    caught => caught,
-  )
-  expect(error).toBeInstanceOf(UserError)
-  expect((error as UserError).hint).not.toBe('')
-  return error as UserError
-}
-
 const texts = (transcript: Transcript) => [...sentencesOf(transcript)].map(({ text }) => text)
 const parts = (transcript: Transcript) =>
   transcript.turns.map(turn => (turn.operator ? 'operator' : turn.section)).join(' ')
@@ -74,7 +65,7 @@ describe('maec', () => {
   })
 
   it('refuses a folder whose date does not exist', async () => {
-    const error = await failureOf(transcriptsOf(textFile('/x/20240230_ACME/text.txt', 'Orders grew.')))
+    const error = await refusalOf(transcriptsOf(textFile('/x/20240230_ACME/text.txt', 'Orders grew.')))
     expect(error.message).toContain('20240230_ACME')
   })
 })
@@ -129,12 +120,12 @@ describe('plain text', () => {
     [{ firm: 'ACME' }, 'quarter'],
     [{ quarter: '2024Q3' }, 'firm'],
   ])('says what is missing with %j', async (given, lacking) => {
-    const error = await failureOf(transcriptsOf(textFile('/x/call.txt', 'Orders grew.'), given))
+    const error = await refusalOf(transcriptsOf(textFile('/x/call.txt', 'Orders grew.'), given))
     expect(error.message).toMatch(new RegExp(`does not say its ${lacking}$`))
   })
 
   it('refuses a text far too long for one call', async () => {
-    const error = await failureOf(
+    const error = await refusalOf(
       transcriptsOf(textFile('/x/ACME_q3_2024.txt', 'Orders grew. '.repeat(1_600_000), 1e6)),
     )
     expect(error.message).toContain('20,000,000 characters')
@@ -183,7 +174,7 @@ describe('capital-iq', () => {
   })
 
   it('says which columns are missing, which are there, and how many', async () => {
-    const error = await failureOf(read('capital-iq-missing-columns.csv'))
+    const error = await refusalOf(read('capital-iq-missing-columns.csv'))
     expect(error.message).toMatch(
       /lacks 2 of the 7 columns .*: componentorder, speakertypename; it has 14: companyid, /,
     )
@@ -207,7 +198,7 @@ describe('capital-iq', () => {
     ['no transcriptid', `${header}1,A,,Hello.,0,2024-08-12,Executives\n`, /line 2: the transcriptid is empty/],
     ['no rows', header, /a header and 0 rows/],
   ])('refuses %s', async (_what, text, message) => {
-    expect((await failureOf(transcriptsOf(textFile('/x/calls.csv', text)))).message).toMatch(message)
+    expect((await refusalOf(transcriptsOf(textFile('/x/calls.csv', text)))).message).toMatch(message)
   })
 })
 
@@ -226,7 +217,7 @@ describe('motley-fool', () => {
   })
 
   it('says where a truncated file ends', async () => {
-    const error = await failureOf(read('motley-fool-truncated.json'))
+    const error = await refusalOf(read('motley-fool-truncated.json'))
     expect(error.message).toMatch(/motley-fool-truncated\.json is cut short: it ends at line \d+, inside record 1/)
   })
 })
@@ -246,7 +237,7 @@ describe('earningscall', () => {
 
   it('asks for the firm where nothing names it', async () => {
     const file = textFile('/x/call.json', '{"prepared_remarks": "Orders grew."}')
-    expect((await failureOf(transcriptsOf(file))).message).toBe('/x/call.json, line 1: the record names no firm')
+    expect((await refusalOf(transcriptsOf(file))).message).toBe('/x/call.json, line 1: the record names no firm')
     const [transcript] = await transcriptsOf(file, { firm: 'acme', quarter: '2024Q3' })
     expect(transcript?.key).toBe('ACME/2024Q3')
   })
@@ -307,7 +298,7 @@ describe('json', () => {
   ])('says where a file %s', async (_what, text, message) => {
     for (const size of [1, 1000])
       expect(
-        (await failureOf(transcriptsOf(textFile('/x/a.json', text, Math.max(size, 5)), {}, 'fmp'))).message,
+        (await refusalOf(transcriptsOf(textFile('/x/a.json', text, Math.max(size, 5)), {}, 'fmp'))).message,
       ).toMatch(message)
   })
 })
@@ -341,13 +332,13 @@ describe('the choice of a format', () => {
   })
 
   it('lists the formats when none fits', async () => {
-    const { message } = await failureOf(formatOf(textFile('/x/a.json', '{"title": "no call"}')))
+    const { message } = await refusalOf(formatOf(textFile('/x/a.json', '{"title": "no call"}')))
     for (const name of formatNames) expect(message).toContain(name)
     expect(message).toContain('none of the 7 formats')
   })
 
   it('calls an unknown name a mistake of the command line', async () => {
-    const error = await failureOf(formatOf(textFile('/x/a.json', '{}'), 'bloomberg'))
+    const error = await refusalOf(formatOf(textFile('/x/a.json', '{}'), 'bloomberg'))
     expect(error).toBeInstanceOf(UsageError)
     expect(error.message).toContain('"bloomberg"')
   })
