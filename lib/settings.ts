@@ -39,6 +39,9 @@ export type BatchSettings = Readonly<{
   memoryTarget: number
 }>
 
+/** Dollars for a million tokens that a language model reads, and that it writes. */
+export type ChatPrice = Readonly<{ in: number; out: number }>
+
 export type Settings = Readonly<{
   /** Folder of the embedded database and of caches; made when first needed. */
   home: string
@@ -64,6 +67,13 @@ export type Settings = Readonly<{
   /** Requests in flight at once. */
   chatConcurrency: number
   chatRequestsPerSecond: number
+  chatTokensPerMinute: number
+  /** Seconds that one answer may take, from sending to its last byte. */
+  chatTimeout: number
+  /** Absent: the list's (lib/model/chat-prices.ts), where the model is in it. */
+  chatPrice: ChatPrice | undefined
+  /** The most that answers for one quarter may cost, in all runs together. */
+  chatDollars: number | undefined
 }>
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -84,11 +94,22 @@ export function readSettings(environment: Environment = process.env): Settings {
     threads: wholeNumber(environment, 'QUARTERDECK_THREADS', availableParallelism(), 1, 1024),
     chatKey: environment.XAI_API_KEY?.trim() || undefined, // a line break at the end comes with many a copy
     chatUrl: environment.QUARTERDECK_CHAT_URL || 'https://api.x.ai/v1',
-    // xAI's small fast model: names of five words need no large one.
-    chatModel: environment.QUARTERDECK_CHAT_MODEL || 'grok-4-fast-non-reasoning',
-    // xAI limits requests per second and tokens per minute; eight in flight stay under the lowest tier's limits.
+    // Names of five words need no thinking. grok-4-fast-non-reasoning was retired on 2026-05-15, and xAI's guide named this
+    // one in its place (docs.x.ai/developers/migration/may-15-retirement); a later text of it names grok-4.3 with a
+    // parameter that forbids thinking, but other servers refuse that parameter, and this one thinks with none.
+    chatModel: environment.QUARTERDECK_CHAT_MODEL || 'grok-4.20-non-reasoning',
+    // Eight answers of five to ten seconds each are some 50 to 100 requests a minute. Google's servers of these models take
+    // 100 (its page on Grok 4.20, 2026), xAI's 1,800 and more: there more in flight are sooner done.
     chatConcurrency: wholeNumber(environment, 'QUARTERDECK_CHAT_CONCURRENCY', 8, 1, 256),
+    // The lowest of xAI's tiers takes 30 requests a second and 10 million tokens a minute (docs.x.ai/developers/rate-limits,
+    // June 2026), and an account may have other programs: a quarter and a fifth of that. At 4,000 tokens a request, which
+    // a large firm takes, both limits are the same.
     chatRequestsPerSecond: wholeNumber(environment, 'QUARTERDECK_CHAT_REQUESTS_PER_SECOND', 8, 1, 1000),
+    chatTokensPerMinute: wholeNumber(environment, 'QUARTERDECK_CHAT_TOKENS_PER_MINUTE', 2_000_000, 1, 1e9),
+    // A small model names a firm's topics in 5 to 20 s; one that thinks, or runs on a person's own machine, takes longer.
+    chatTimeout: wholeNumber(environment, 'QUARTERDECK_CHAT_TIMEOUT', 60, 1, 3600),
+    chatPrice: readPrice(environment),
+    chatDollars: optionalNumber(environment, 'QUARTERDECK_CHAT_DOLLARS', 0, 1e6),
   })
 }
 
@@ -160,6 +181,17 @@ function readBatches(environment: Environment): BatchSettings {
 
 // A million tokens and more: no card holds the activations of so many.
 const MOST_DOCUMENTS = 65_536
+
+function readPrice(environment: Environment): ChatPrice | undefined {
+  const text = environment.QUARTERDECK_CHAT_PRICE
+  if (!text) return undefined
+  const [, ...prices] = /^\s*(\d*\.?\d+)\s*\/\s*(\d*\.?\d+)\s*$/.exec(text) ?? []
+  if (prices.length === 2) return Object.freeze({ in: Number(prices[0]), out: Number(prices[1]) })
+  throw new UserError(
+    `QUARTERDECK_CHAT_PRICE is ${JSON.stringify(text)}; it must be dollars per million tokens in and out, with a / between them`,
+    'unset QUARTERDECK_CHAT_PRICE, or export QUARTERDECK_CHAT_PRICE=1.25/2.50',
+  )
+}
 
 function onOrOff(environment: Environment, name: string, fallback: boolean): boolean {
   const text = environment[name]?.trim().toLowerCase()

@@ -1,23 +1,37 @@
-// The table `chat_answers`: what the language model was asked and said, so that nothing is paid for twice.
+// The table `chat_answers`: what the language model was asked and said, so that nothing is paid for twice, and what a
+// quarter has cost so far.
 
 import type { Queries } from './connect.ts'
 
-type ChatAnswer = { answer: string; model: string; promptTokens: number; completionTokens: number }
+type ChatAnswer = {
+  answer: string
+  model: string
+  promptTokens: number
+  completionTokens: number
+  dollars: number | null
+}
 
-/** Where answers are kept, by the hash of the question. Each is saved on its own: it is paid for, whatever follows. */
-export function answerStore(sql: Queries) {
+/** Where answers for a quarter are kept, by the hash of the request. Each is saved on its own: it is paid for, whatever follows. */
+export function answerStore(sql: Queries, quarter: string) {
   return {
+    /** An answer for any quarter. */
     async find(hash: string): Promise<ChatAnswer | undefined> {
       const [row] = await sql<ChatAnswer[]>`
-        select answer, model, prompt_tokens as "promptTokens", completion_tokens as "completionTokens"
+        select answer, model, prompt_tokens as "promptTokens", completion_tokens as "completionTokens", dollars
         from chat_answers where prompt_hash = ${hash}`
       return row
     },
-    async keep(hash: string, { answer, model, promptTokens, completionTokens }: ChatAnswer): Promise<void> {
+    async keep(hash: string, { answer, model, promptTokens, completionTokens, dollars }: ChatAnswer): Promise<void> {
       await sql`
-        insert into chat_answers (prompt_hash, model, answer, prompt_tokens, completion_tokens)
-        values (${hash}, ${model}, ${answer}, ${promptTokens}, ${completionTokens})
+        insert into chat_answers (prompt_hash, model, answer, prompt_tokens, completion_tokens, dollars, quarter)
+        values (${hash}, ${model}, ${answer}, ${promptTokens}, ${completionTokens}, ${dollars}, ${quarter})
         on conflict (prompt_hash) do nothing`
+    },
+    /** Dollars of all answers for this quarter; those of unknown price count nothing. */
+    async spent(): Promise<number> {
+      const [{ dollars }] = await sql<{ dollars: number }[]>`
+        select coalesce(sum(dollars), 0) as dollars from chat_answers where quarter = ${quarter}`
+      return dollars
     },
   }
 }

@@ -94,8 +94,13 @@ describe.each([
       const before = await labels()
       await sql`alter table topic_sentences drop column reassigned_topic_id`
       await sql`drop table learned_batches`
+      await sql`alter table chat_answers drop column dollars, drop column quarter`
       await sql`delete from schema_versions where version > 1`
-      expect(await migrate(sql)).toEqual(['002_reassigned_topic.sql', '003_learned_batches.sql'])
+      expect(await migrate(sql)).toEqual([
+        '002_reassigned_topic.sql',
+        '003_learned_batches.sql',
+        '004_cost_of_answers.sql',
+      ])
       expect(await labels()).toEqual(before.map(row => row.replace(/ 2024Q3\/[BC]\/02 0$/, ' - 0')))
       expect(await migrate(sql)).toEqual([])
     })

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 
 describe.each([
-  ['name-topics.md', ['firm', 'quarter', 'topics']],
-  ['name-themes.md', ['quarter', 'themes']],
+  ['name-topics.md', ['quarter', 'firm', 'taken', 'topics']],
+  ['name-themes.md', ['quarter', 'taken', 'themes']],
 ])('%s', (file, placeholders) => {
   const text = readFileSync(new URL(`../../data/prompts/${file}`, import.meta.url), 'utf8')
   const parts = text.split(/^=== (?:system|user) ===$/m)
@@ -22,7 +22,8 @@ describe.each([
     expect(system).not.toContain('{{')
   })
 
-  it('keeps what was said inside the data block', () => {
-    expect(parts[2]).toMatch(/<data>\n\{\{\w+\}\}\n<\/data>/)
+  it('keeps what was said, and names made of it, inside the data block', () => {
+    const outside = parts[2].replace(/<data>\n\{("\w+": \{\{\w+\}\}(, )?)+\}\n<\/data>/, '')
+    expect(outside.match(/\{\{\w+\}\}/g)).toEqual(['{{quarter}}'])
   })
 })
