@@ -26,7 +26,7 @@ export type FirmClusterRecipe = ClusterRecipe & {
 }
 
 /** Raised whenever a change of the code changes topics or keywords: what older code made then counts as stale. */
-const METHOD = 2
+const METHOD = 3
 
 export const STANDARD_RECIPE: FirmClusterRecipe = {
   ...FIRM_RECIPE,

@@ -2,7 +2,7 @@
 // Here because the topics of a firm and themes are named by the same kind of terms, and sentences are chosen by them.
 // Leaves to keywords.ts which terms a topic is named by; the lists of words are words.ts and vague-words.ts.
 
-import { VAGUE_WORDS } from './vague-words.ts'
+import { ADJECTIVES, FIRST_NAMES, mayEndPhrase, VAGUE_WORDS, VERBS } from './vague-words.ts'
 import { DISCOURSE_WORDS, STOP_WORDS } from './words.ts'
 
 /** What is known about the words of the whole quarter, and of the firm itself. */
@@ -100,7 +100,7 @@ export function readTerms(texts: readonly string[], background: Background): Ter
       const before = last && pairBefore
       pairBefore = undefined
       if (token.word.names) {
-        add(drafts.words, token.word.key, writtenAs(token), text, [])
+        add(drafts.words, token.word.key, token.word.shown, text, [])
         if (last === undefined || !belong(last, token)) continue
         const pair = addPhrase([last, token], text, [last.word.key, token.word.key])
         pairBefore = pair
@@ -110,7 +110,8 @@ export function readTerms(texts: readonly string[], background: Background): Ter
         addPhrase(three, text, [before, pair, ...three.map(({ word }) => word.key)])
       } else if (last !== undefined && LINKS.has(token.word.text) && tokens[i + 1]?.adjacent) {
         const next = tokens[i + 1]
-        if (!next.word.names || isVague(last.word.text) || isVague(next.word.text)) continue
+        if (![last, next].every(({ word }) => word.names && mayEndPhrase(word.text) && !isVague(word.text))) continue
+        if (isCutName(tokens, i)) continue
         addPhrase([last, token, next], text, [last.word.key, next.word.key])
       }
     }
@@ -152,7 +153,7 @@ function describe(
     const shown = mostFrequent(forms) ?? key
     const word = shown.toLowerCase()
     const isName = isCapital(shown) && isOwnName(word)
-    const namesNothing = !isName && (isVague(word) || saysNothing(word))
+    const namesNothing = !isName && (isVague(word) || saysNothing(word) || ADJECTIVES.has(word) || isFirstName(shown))
     const tells = tellsOfWord(word) * (isName ? NAME : 1)
     terms.set(key, {
       words: [word],
@@ -170,6 +171,7 @@ function describe(
     const surfaces = shown.split(' ').filter(surface => !LINKS.has(surface.toLowerCase()))
     const wordsOfPhrase = surfaces.map(surface => surface.toLowerCase())
     const isName = surfaces.every(isCapital)
+    if (!isName && !endsPhrase(wordsOfPhrase[wordsOfPhrase.length - 1])) continue
     const telling = isName ? wordsOfPhrase : wordsOfPhrase.filter(word => !(isVague(word) || saysNothing(word)))
     const isBound = (word: string) =>
       texts.length >= LEAST_TEXTS && texts.length >= FIXED * (terms.get(keyOf(word))?.texts.length ?? Infinity)
@@ -188,6 +190,13 @@ function describe(
     })
   }
   return [...terms.values()]
+}
+
+/** "Austin and San", of Austin and San Antonio: the word beside the link is a piece of a name that goes on. */
+function isCutName(tokens: readonly Token[], link: number): boolean {
+  const both = (a: Token | undefined, b: Token | undefined) =>
+    a !== undefined && b?.adjacent === true && isCapital(writtenAs(a)) && isCapital(writtenAs(b))
+  return both(tokens[link - 2], tokens[link - 1]) || both(tokens[link + 1], tokens[link + 2])
 }
 
 function writtenAs({ word, surface, hasCapitalOfSentence }: Token): string {
@@ -229,14 +238,30 @@ function readWords(texts: readonly string[], ownWords: readonly string[]) {
   const words = new Map<string, Word>()
   const tokensOfText = texts.map(text => tokensOf(text, words))
   const own = new Set(ownWords.flatMap(word => tokensOf(word, new Map()).map(token => token.word.text)))
-  for (const tokens of tokensOfText)
-    for (const { word, surface, hasCapitalOfSentence } of tokens) if (!hasCapitalOfSentence) count(word.ways, surface)
+  countWays(tokensOfText)
   for (const word of words.values()) {
     word.key = singularOf(word.text, words)
     word.shown = mostFrequent(word.ways) ?? word.text
     word.names = !own.has(word.text) && !own.has(word.key) && mayName(word.text, word.key, word.shown)
   }
   return { tokensOfText, words }
+}
+
+/** Inside a longer name a word has the name's capital: New York City tells how city is written only where nothing else does. */
+function countWays(tokensOfText: readonly Token[][]): void {
+  const isCapitalOfName = (token: Token | undefined) =>
+    token !== undefined && isCapital(token.surface) && !saysNothing(token.word.text)
+  const inside: Token[] = []
+  for (const tokens of tokensOfText)
+    for (const [i, token] of tokens.entries()) {
+      if (token.hasCapitalOfSentence) continue
+      const next = tokens[i + 1]
+      const joins = (token.adjacent && isCapitalOfName(tokens[i - 1])) || (next?.adjacent && isCapitalOfName(next))
+      if (joins && isCapital(token.surface)) inside.push(token)
+      else count(token.word.ways, token.surface)
+    }
+  const unseen = new Set(inside.filter(({ word }) => word.ways.times === 0).map(({ word }) => word))
+  for (const { word, surface } of inside) if (unseen.has(word)) count(word.ways, surface)
 }
 
 // Letters and figures, held together inside a word by & (R&D), hyphen (e-commerce) and apostrophe (O'Reilly), and by the
@@ -275,8 +300,8 @@ function tokensOf(text: string, words: Map<string, Word>): Token[] {
   return tokens
 }
 
-// Words that join two others into one term: cost of capital, return on equity, oil and gas.
-const LINKS: ReadonlySet<string> = new Set(['of', 'on', 'and'])
+/** Words that join two others into one term: cost of capital, return on equity, oil and gas, earnings per share. */
+export const LINKS: ReadonlySet<string> = new Set(['of', 'on', 'and', 'per'])
 const CONTRACTION = /'(t|ve|re|ll|d|m|s)$/
 // Q3, 4Q16, FY17, 20th, 10x, 20-nanometer: when and how much, not what. 3D, 5G and 737s are things.
 const PERIOD_OR_AMOUNT =
@@ -285,15 +310,42 @@ const PERIOD_OR_AMOUNT =
 /** Whether a word may be a keyword or part of one. */
 function mayName(word: string, key: string, shown: string): boolean {
   if (word.length < 2 || !/\p{L}/u.test(word) || CONTRACTION.test(word) || PERIOD_OR_AMOUNT.test(word)) return false
+  if (breaksPhrase(word) && !isCapital(shown)) return false
   if (saysNothing(word)) return VAGUE_WORDS.has(word) || isCapital(shown)
   if (saysNothing(key)) return VAGUE_WORDS.has(key)
   // year-over-year, three-quarter: made of nothing but such words.
   return !word.includes('-') || word.split('-').some(part => part.length > 1 && !saysNothing(part) && !isVague(part))
 }
 
+/** Verbs, and how much: "strong volume" and "higher volume" tell no more than volume, which the phrase would hide. */
+function breaksPhrase(word: string): boolean {
+  if (VERBS.has(word) || DEGREES.has(word)) return true
+  return /(er|est|ing)$/.test(word) && VAGUE_WORDS.has(word) && !mayEndPhrase(word)
+}
+
+const DEGREES: ReadonlySet<string> = new Set(
+  `strong weak good bad great nice fair solid robust healthy certain various different major entire whole additional
+  significant substantial meaningful sizable huge massive tremendous important similar specific main key further`.split(
+    /\s+/,
+  ),
+)
+
 /** Whether a word of a sentence says what it is about: not grammar, talk, a figure or a vague word. */
 export function isTelling(word: string): boolean {
   return !isVague(word) && mayName(word, word, word)
+}
+
+/** Whether a term is a name by itself: commercial, higher and Dave are not, commercial loans are. */
+export function namesAlone(term: string): boolean {
+  const word = term.toLowerCase()
+  if (term.includes(' ')) return true
+  return mayName(word, word, term) && endsPhrase(word) && !isVague(word) && !saysNothing(word) && !isFirstName(term)
+}
+
+/** Whether a phrase has no vague word in it: operating margin has none, new restaurants has one. */
+export function isPlainPhrase(term: string): boolean {
+  const words = term.toLowerCase().split(' ')
+  return words.length > 1 && !words.some(word => VAGUE_WORDS.has(word))
 }
 
 /** Grammar, or a manner of speaking. */
@@ -313,7 +365,17 @@ function isVague(word: string): boolean {
 
 /** Whether a word in capitals is a name by itself: Climate is, the Firm and December are not. */
 function isOwnName(word: string): boolean {
-  return !saysNothing(word) && !CAPITAL_BY_HABIT.has(word) && !VAGUE_ENDING.test(word)
+  return !saysNothing(word) && !CAPITAL_BY_HABIT.has(word) && endsPhrase(word) && !FIRST_NAMES.has(word)
+}
+
+/** Dave, but not a utility's bill. */
+export function isFirstName(shown: string): boolean {
+  return isCapital(shown) && FIRST_NAMES.has(shown.toLowerCase())
+}
+
+/** Whether a phrase may end with the word: one that ends with how, when or a verb is cut off in the middle. */
+export function endsPhrase(word: string): boolean {
+  return mayEndPhrase(word) && (!VAGUE_ENDING.test(word) || NOUNS.has(word))
 }
 
 const CAPITAL_BY_HABIT: ReadonlySet<string> = new Set(

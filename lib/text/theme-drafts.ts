@@ -44,6 +44,8 @@ const DOMINANT_SHARE = 0.4
 // Five firms show what a theme is and still read at a glance.
 const NEAREST = 5
 const KEYWORDS = 10
+// A theme runs across firms, and so do its words.
+const FIRMS_OF_KEYWORD = 2
 
 /** The themes, those of most firms first, then of most sentences, then by their first topic: the order people want. */
 export function describeThemes(question: ThemeTopics): ThemeDraft[] {
@@ -92,7 +94,8 @@ function nearestOf(members: readonly number[], { topics, vectors, d }: ThemeTopi
 
 /**
  * Keywords of each theme against the others. A text is what one firm says in one theme, so that a word counts by the
- * firms that use it and not by how long one of them talks; topics in none are background.
+ * firms that use it and not by how long one of them talks, and what one firm alone says (its towns, products and people)
+ * does not count at all; topics in none are background.
  */
 function themeKeywords({ topics, themeOfTopic, themeCount, firmsUsingWord, firmCount }: ThemeTopics): string[][] {
   const texts = new Map<string, { theme: number; text: string }>()
@@ -110,6 +113,7 @@ function themeKeywords({ topics, themeOfTopic, themeCount, firmsUsingWord, firmC
     firmsUsingWord,
     firmCount,
     howMany: KEYWORDS,
+    leastTexts: FIRMS_OF_KEYWORD,
   })
   return keywords.map(ofTheme => ofTheme.map(keyword => keyword.term))
 }

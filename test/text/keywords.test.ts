@@ -138,12 +138,20 @@ describe('keywords of a topic', () => {
     expect(terms(topic)).toEqual(expect.arrayContaining(['Middle East', 'New York', 'rooms']))
   })
 
-  it('join words over "of", "on" and "and"', () => {
+  it('join words over "of", "on", "and" and "per"', () => {
     const [topic] = keywordsOf([
       ['Our cost of capital fell.', 'The cost of capital, again.', 'Oil and gas.', 'Oil and gas wells.'],
       BANK,
     ])
     expect(terms(topic)).toEqual(expect.arrayContaining(['cost of capital', 'oil and gas']))
+    const [shares] = keywordsOf([['Earnings per share fell.', 'The earnings per share.'], BANK])
+    expect(terms(shares)).toEqual(['earnings per share'])
+  })
+
+  it('never cut a name in two at such a word', () => {
+    const [topic] = keywordsOf([['Homes in Austin and San Antonio.', 'Land in Austin and San Antonio.'], BANK])
+    expect(terms(topic)).toEqual(expect.arrayContaining(['Austin', 'San Antonio']))
+    expect(terms(topic)).not.toContain('Austin and San')
   })
 
   it('hold no grammar, manners of speaking, figures, periods, single letters or removed names', () => {
@@ -220,9 +228,24 @@ describe('keywords of a topic', () => {
     expect(central).not.toContain('whistles')
   })
 
-  it('fall back on vague words rather than on nothing', () => {
+  it('fall back on vague nouns rather than on nothing', () => {
     const [topic] = keywordsOf([['We hope for a better environment.', 'A better environment would be nice.'], BANK])
-    expect(terms(topic)).toEqual(['better environment'])
+    expect(terms(topic)).toEqual(['environment'])
+  })
+
+  it('are no verbs, number words, adjectives or first names, alone or at the end of a phrase', () => {
+    const sentences = [
+      'Sales rose to fourteen, Dave, in commercial copper and raw ore.',
+      'As sales rose, commercial copper, Dave, and fourteen of raw ore.',
+      'When sales rose, fourteen, commercial copper, raw ore, Dave.',
+    ]
+    const [topic] = keywordsOf([sentences, BANK]).map(terms)
+    expect([...topic].sort()).toEqual(['commercial copper', 'raw ore', 'sales'])
+  })
+
+  it('write a word as it is written alone, though names hold it', () => {
+    const [topic] = keywordsOf([['In every city.', 'New York City.', 'Kansas City.', 'A city.', 'The city.'], BANK])
+    expect(terms(topic)).toContain('city')
   })
 
   it('are empty where there is nothing to say', () => {
@@ -259,6 +282,22 @@ describe('keywords of groups of weighted texts', () => {
     const heavy = groupKeywords({ ...question, weightOfText: Float64Array.from([2, 2, 2, 2]) })
     expect(heavy.map(terms)).toEqual(light.map(terms))
     expect(heavy[0][0].weight).toBeCloseTo(2 * light[0][0].weight, 10)
+  })
+
+  it('are said by as many texts of the group as was asked for', () => {
+    const towns = ['plants in Millbrook and Ohio', 'plants in Cartago, Millbrook', 'plants in Ostrava', 'drilling rigs']
+    const ask = (leastTexts: number) =>
+      groupKeywords({
+        ...question,
+        texts: towns,
+        groupOfText: Int32Array.from([0, 0, 0, 1]),
+        weightOfText: new Float64Array(4).fill(1),
+        leastTexts,
+      }).map(terms)
+    expect(ask(1)[0]).toContain('Ostrava')
+    expect([...ask(2)[0]].sort()).toEqual(['Millbrook', 'plants'])
+    // A group of fewer texts than that has words all the same.
+    expect(ask(2)[1]).not.toEqual([])
   })
 
   it('equal those of a topic when every text weighs one', () => {
