@@ -42,11 +42,21 @@ const FORMULAS = patterns([
   String.raw`\b(?:joining|with|join) (?:me|us)\b[^.]{0,40}\b(?:is|are)\b[^.]*(?:<unk>|chief|officer|president|ceo|cfo)`,
   String.raw`\b(?:on|for) (?:the|our|this|today's) (?:conference )?call (?:with (?:me|us)|this morning|this afternoon|today|are|is)\b[^.]*(?:<unk>|chief|officer|president|ceo|cfo)`,
   String.raw`\b(?:first|next|last|final|following) question (?:comes|is coming|will come|today comes)\b|\byour line is (?:now )?(?:open|live)\b`,
+  // what the figures are by, and where they stand
+  String.raw`\b(?:refer|reference|discuss|discussing|discussion|include|contain|provide|present|use)\w*\b[^.]*\b(?:non-?gaap|adjusted) (?:and \w+ )?(?:financial )?(?:measures?|metrics|measurements?|information|basis)\b`,
+  String.raw`\bnon-?gaap\b[^.]*\b(?:substitutes?|superior|replacement|in isolation|in conjunction|unless|except where)\b`,
+  String.raw`\b(?:issued|posted|published|filed|file|review)\b[^.]*\b(?:(?:press|news|earnings) release|10-?[kq]|supplement(?:al)? (?:financial )?information|slide (?:deck|presentation))\b`,
+  String.raw`\b(?:slides?|deck|presentation|appendix|release)\b[^.]*\baccompan(?:y|ies|ying)\b|\baccompanying (?:slides?|slide deck|presentation|materials?)\b`,
+  String.raw`\btime-sensitive information\b|\b(?:is the property of|copyrighted|rebroadcast(?:ed)?|rerecorded|taping)\b`,
+  String.raw`\b(?:reached|contact(?:ed)?|call)\b[^.]*\b(?:extension|e-?mail|\d{3}[- .]\d{3}[- .]\d{4})\b|\baccess code\b`,
   String.raw`\blisten[- ]only\b|\bpress (?:the )?(?:star|\*|pound|#|zero|one|1)\b|\boperator instructions\b`,
 ])
 
-// Handing over, opening and closing: procedure unless the same breath holds news.
+// Introducing, handing over, opening and closing: procedure unless the same breath holds news.
 const HANDOVERS = patterns([
+  // who is here, and who will speak about what
+  String.raw`\b(?:i'm|i am|my name is|this is|speakers? (?:today )?(?:is|are)|introduce|present|joined (?:today )?by)\b[^.]{0,60}\b(?:chief|officer|president|ceo|cfo|director|treasurer|controller|counsel)\b`,
+  String.raw`(?:<unk>|\b(?:chief|officer|president|ceo|cfo)\b)[^.]{0,40}\b(?:will|is going to|are going to) (?:now |then |also |next )?(?:review|provide|comment|discuss|cover|summarize|kick|begin|open|wrap|walk|take you|give you|update you|lead|follow)\b`,
   String.raw`\b(?:turn|hand|pass|give|transfer) (?:the |this |today's |our )?(?:\w+ )?(?:call|conference|floor|line|program|presentation|podium|microphone|mic|meeting|discussion|time|webcast)\b[^.]{0,20}\b(?:back|over|to)\b`,
   String.raw`\b(?:turn|turning|hand|handing|pass|flip|throw|kick) (?:it|that|this|things)(?: back| over| off| along| on){0,2} to (?:<unk>|you\b|the operator|operator|our \w+)`,
   String.raw`\bopen(?:ing)?(?: up)? (?:it|this|that|the|our|your|today's|for|to)?[^.]{0,30}\b(?:to|for|and) (?:your |any |some |take |the |our |a )*(?:questions?|q ?& ?a)\b`,

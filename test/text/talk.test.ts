@@ -19,6 +19,9 @@ const NEWS = [
   'Thanks to the new warehouses freight costs fell.',
   'We opened up the line of credit for questions of liquidity and drew $40 million.',
   'The next question comes from regulators: will the merger be cleared, and we expect synergies of 5 %.',
+  'Our adjusted tax rate fell because the plant in Ireland now owns the patents.',
+  'The chief executive of our largest customer will review the supply contract in the spring.',
+  'We filed our new drug application for the knee implant with the regulator.',
 ]
 
 const TALK: [string, string][] = [
@@ -34,6 +37,13 @@ const TALK: [string, string][] = [
   ['Actual results could differ materially from those projected.', 'procedure'],
   ['A replay of this call will be available on our website for seven days.', 'procedure'],
   ["That's a great question, <UNK>.", 'procedure'],
+  ['My name is <UNK>, and I am the Chief Financial Officer of Acme.', 'procedure'],
+  ['<UNK> will now provide more details on the financial results for the quarter.', 'procedure'],
+  ['During the call we will also discuss non-GAAP financial measures.', 'procedure'],
+  ['Non-GAAP measures should not be considered a substitute for measures in accordance with GAAP.', 'procedure'],
+  ['Earlier today, we issued a news release on our results.', 'procedure'],
+  ['This call is the property of Acme, and contains time-sensitive information.', 'procedure'],
+  ['If you are a reporter with questions, please call our media office at 856-342-3737.', 'procedure'],
   ['So I think that is kind of where we are.', 'no content word'],
 ]
 
