@@ -30,9 +30,7 @@ help: ## Print this list
 
 quarter: node_modules ## All steps of a quarter: Q=2024Q3 [TRANSCRIPTS=folder-or-file]
 	@$(RUN) ingest $(WHAT) $(WHERE)
-	@$(RUN) embed $(WHAT)
-	@$(RUN) cluster-firm $(WHAT)
-	@$(RUN) name-topics $(WHAT)
+	@node --import tsx bin/side-by-side.ts embed $(WHAT) -- cluster-firm $(WHAT) --follow -- name-topics $(WHAT) --follow
 	@$(RUN) aggregate $(WHAT)
 	@$(RUN) index $(WHAT)
 	@$(RUN) themes $(WHAT)

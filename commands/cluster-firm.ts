@@ -20,12 +20,13 @@ import {
   topicCounts,
   topicIdOf,
 } from '../lib/db/topics.ts'
-import { failWork, finishTogether, openWork, requireEarlier, type Target } from '../lib/db/work.ts'
-import { workInPortions } from '../lib/db/work-in-portions.ts'
+import { type Claim, failWork, finishTogether, openWork, requireEarlier, type Target } from '../lib/db/work.ts'
+import { type PortionSteps, workInPortions } from '../lib/db/work-in-portions.ts'
 import { messageOf, UserError } from '../lib/errors.ts'
 import {
   choiceFlag,
   FIRM,
+  FOLLOW,
   FORCE,
   JSON_OUTPUT,
   numberFlag,
@@ -37,7 +38,7 @@ import {
 } from '../lib/flags.ts'
 import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
 import { NOISE } from '../lib/math/engine.ts'
-import { openPool } from '../lib/pool.ts'
+import { openPool, type Pool } from '../lib/pool.ts'
 import {
   type FirmClusterRecipe,
   type FirmJob,
@@ -63,6 +64,7 @@ export const command: Command = {
     QUARTER,
     FIRM,
     FORCE,
+    FOLLOW,
     {
       name: 'engine',
       value: 'ENGINE',
@@ -96,6 +98,7 @@ export const command: Command = {
     'cluster-firm --quarter 2024Q3',
     'cluster-firm --quarter 2016Q4 --firm MU --force',
     'cluster-firm --quarter 2024Q3 --reassign-noise',
+    'cluster-firm --quarter 2024Q3 --follow',
   ],
   async run({ flags, settings, print, columns }) {
     const quarter = quarterFlag(flags)
@@ -104,21 +107,26 @@ export const command: Command = {
     await withDatabase(settings, async sql => {
       await requireQuarter(sql, quarter)
       const firmId = wantedFirm === undefined ? undefined : await findFirm(sql, quarter, wantedFirm)
-      const options = { quarter, firmId, force: switchFlag(flags, 'force'), recipe, threads: settings.threads }
-      const bound = await boundModel(sql)
+      const [force, follow] = [switchFlag(flags, 'force'), switchFlag(flags, 'follow')]
+      const options = { quarter, firmId, force, follow, recipe, threads: settings.threads }
+      const model = async () => {
+        const bound = await boundModel(sql)
+        return bound && modelText(bound)
+      }
       const { done } = await recorded(
         sql,
         {
           command: 'cluster-firm',
           quarter,
-          options: { ...recipe, firm: firmId ?? null, force: options.force },
+          options: { ...recipe, firm: firmId ?? null, force, follow },
           codeVersion: codeVersion(),
-          model: bound && modelText(bound),
+          model: await model(),
           seed: recipe.seed,
         },
         async () => {
           const done = await clusterFirms(sql, options)
-          return { done, counts: { firms: done.firms, failed: done.failed.length, topics: done.topics } }
+          const counts = { firms: done.firms, failed: done.failed.length, topics: done.topics }
+          return { done, counts, model: await model() } // it may have been bound meanwhile, by the embed that was followed
         },
       )
       if (switchFlag(flags, 'json')) {
@@ -187,6 +195,8 @@ export type ClusterOptions = {
   quarter: string
   firmId?: string | undefined
   force?: boolean
+  /** Run beside `embed`: take what it has done, until it has nothing left. */
+  follow?: boolean
   recipe?: FirmClusterRecipe
   threads: number
 }
@@ -200,22 +210,25 @@ export type ClusterResult = { quarter: string; seconds: number } & Outcome & Top
 /** Clusters the firms of a quarter, or one of them, that have work left. */
 export async function clusterFirms(sql: Database, options: ClusterOptions): Promise<ClusterResult> {
   const start = performance.now()
-  const { quarter, firmId, force = false, recipe = STANDARD_RECIPE, threads } = options
+  const { quarter, firmId, force = false, follow = false, recipe = STANDARD_RECIPE, threads } = options
   const target: Target = { quarter, firmId }
-  await requireEarlier(sql, 'cluster-firm', target)
+  await requireEarlier(sql, 'cluster-firm', target, follow)
   const recipeText = JSON.stringify(recipe)
   const { todo, otherRecipe } = await openWork(sql, 'cluster-firm', target, recipeText, force)
   const outcome: Outcome = { firms: 0, failed: [] }
-  if (todo > 0) {
+  if (todo > 0 || follow) {
     if (recipe.engine === 'libraries') warn(LIBRARIES_WARNING)
     if (otherRecipe > 0) say(`cluster-firm: ${count(otherRecipe, 'firm')} had been clustered with another recipe`)
-    await clusterAll(sql, { target, recipe, recipeText, threads: Math.min(threads, todo), todo }, outcome)
+    // What is followed may bring more than is left now.
+    const useful = follow ? threads : Math.min(threads, todo)
+    await clusterAll(sql, { target, recipe, recipeText, threads: useful, todo, follow }, outcome)
   }
   const counts = await topicCounts(sql, quarter, firmId ?? null)
   const seconds = (performance.now() - start) / 1000
+  const did = outcome.firms + outcome.failed.length > 0
   const noise = ((100 * counts.noise) / Math.max(1, counts.sentences)).toFixed(0)
   say(
-    `cluster-firm ${quarter}: ${todo === 0 ? 'nothing left to do' : `${count(outcome.firms, 'firm')} in ${duration(seconds)}`}; ` +
+    `cluster-firm ${quarter}: ${did ? `${count(outcome.firms, 'firm')} in ${duration(seconds)}` : 'nothing left to do'}; ` +
       `${count(counts.topics, 'topic')}, ${noise} % of ${count(counts.sentences, 'sentence')} noise` +
       (counts.reassigned > 0 ? `, ${thousands(counts.reassigned)} of them given to the nearest topic` : ''),
   )
@@ -226,50 +239,64 @@ export async function clusterFirms(sql: Database, options: ClusterOptions): Prom
 const LIBRARIES_WARNING =
   'hdbscan-ts marks 225 of 500 points in 15 clean blobs as noise where the reference finds all 15; umap-js is sound but slow'
 
-type Plan = { target: Target; recipe: FirmClusterRecipe; recipeText: string; threads: number; todo: number }
+type Plan = {
+  target: Target
+  recipe: FirmClusterRecipe
+  recipeText: string
+  threads: number
+  todo: number
+  follow: boolean
+}
+
+type Item = { claim: Claim; units: number; input: FirmInput; background: QuarterBackground }
 
 /** Clusters what is left; adds to the outcome what became of each firm. */
 async function clusterAll(sql: Database, plan: Plan, outcome: Outcome): Promise<void> {
-  const { target, recipe, recipeText, threads, todo } = plan
+  const { target, recipe, recipeText, threads, todo, follow } = plan
   const { quarter } = target
-  // Before anything is read: the threads start meanwhile.
-  const pool = openPool<FirmJob, FirmTopics>(
-    new URL('../lib/text/firm-topics.ts', import.meta.url),
-    'topicsOfFirm',
-    threads,
-  )
+  const module = new URL('../lib/text/firm-topics.ts', import.meta.url)
+  let opened: Pool<FirmJob, FirmTopics> | undefined
+  function pool(): Pool<FirmJob, FirmTopics> {
+    opened ??= openPool(module, 'topicsOfFirm', threads)
+    return opened
+  }
   const bar = progress(`cluster-firm ${quarter}`, todo, 'firms')
+  // One firm more than threads, so that a thread that is done finds the next one waiting.
+  const atOnce = () => ({ firms: threads + 1, units: Infinity })
+  const steps: PortionSteps<Item, Claim & FirmTopicRows> = {
+    async read(claims) {
+      pool() // its threads start meanwhile; not before there is something to do, since a follower may get nothing
+      const firmIds = claims.map(claim => claim.firmId)
+      // Read after the claim, each time: the `embed` that is followed may bind the database to its model long after we
+      // began, and calls that are loaded meanwhile change the common words and give their firms out again.
+      const background = await readBackground(sql, quarter)
+      const inputs = await readFirmInputs(sql, quarter, firmIds, background.d, recipe.withTalk)
+      return claims.map((claim, i) => ({ claim, units: claim.units, input: inputs[i], background }))
+    },
+    async compute({ claim, input, background }) {
+      try {
+        const found = await pool().run(jobOf(quarter, input, recipe, background))
+        return { ...claim, ...topicRows(quarter, input, found) }
+      } catch (error) {
+        const reason = messageOf(error)
+        bar.step()
+        if (!(await failWork(sql, claim, reason))) return undefined // its sentences changed under our hands: no failure
+        warn(`cluster-firm could not do ${claim.firmId} ${quarter}: ${reason}`)
+        outcome.failed.push({ firm: claim.firmId, reason })
+        return undefined
+      }
+    },
+    async save(results) {
+      const kept = await finishTogether(sql, results, recipeText, (tx, ours) => replaceTopics(tx, quarter, ours))
+      outcome.firms += kept.length
+      bar.step(results.length) // what another process has taken over is done as well
+    },
+  }
   try {
-    const background = await readBackground(sql, quarter)
-    // One firm more than threads, so that a thread that is done finds the next one waiting.
-    await workInPortions(sql, 'cluster-firm', target, () => ({ firms: threads + 1, units: Infinity }), {
-      async read(claims) {
-        const firmIds = claims.map(claim => claim.firmId)
-        const inputs = await readFirmInputs(sql, quarter, firmIds, background.d, recipe.withTalk)
-        return claims.map((claim, i) => ({ claim, units: claim.units, input: inputs[i] }))
-      },
-      async compute({ claim, input }) {
-        try {
-          const found = await pool.run(jobOf(quarter, input, recipe, background))
-          return { ...claim, ...topicRows(quarter, input, found) }
-        } catch (error) {
-          const reason = messageOf(error)
-          await failWork(sql, claim, reason)
-          warn(`cluster-firm could not do ${claim.firmId} ${quarter}: ${reason}`)
-          outcome.failed.push({ firm: claim.firmId, reason })
-          bar.step()
-          return undefined
-        }
-      },
-      async save(results) {
-        const kept = await finishTogether(sql, results, recipeText, (tx, ours) => replaceTopics(tx, quarter, ours))
-        outcome.firms += kept.length
-        bar.step(results.length) // what another process has taken over is done as well
-      },
-    })
+    await workInPortions(sql, 'cluster-firm', target, atOnce, steps, follow)
   } finally {
     bar.end()
-    await pool.close()
+    await opened?.close()
   }
 }
 

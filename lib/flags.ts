@@ -7,6 +7,10 @@ import { parseQuarter } from './text/quarters.ts'
 export const QUARTER: Flag = { name: 'quarter', value: 'QUARTER', summary: 'The quarter, such as 2024Q3' }
 export const FIRM: Flag = { name: 'firm', value: 'FIRM', summary: 'Only this firm: its ticker, id or name' }
 export const FORCE: Flag = { name: 'force', summary: 'Do again what is done' }
+export const FOLLOW: Flag = {
+  name: 'follow',
+  summary: 'Run beside the step before: take what it has done, wait for more, and end when it has nothing left',
+}
 export const JSON_OUTPUT: Flag = { name: 'json', summary: 'Print the result as JSON' }
 
 /** The quarter that --quarter names; every step of the pipeline needs one. */

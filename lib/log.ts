@@ -42,11 +42,11 @@ export function progress(verb: string, total: number, unit: string, now: () => n
       const seconds = (time - shown) / 1000
       if (seconds < (terminal ? TERMINAL_SECONDS : PLAIN_SECONDS)) return
       shown = time
+      const all = Math.max(count, total) // what is followed may bring more than there was
       // The first batches tell more of the start than of the rest.
-      const left =
-        count < total * WORTH_SAYING ? '' : `, ${duration(((time - start) / 1000) * (total / count - 1))} left`
+      const left = count < all * WORTH_SAYING ? '' : `, ${duration(((time - start) / 1000) * (all / count - 1))} left`
       const more = typeof note === 'string' ? note : note()
-      const line = `${verb}: ${thousands(count)} of ${thousands(total)} ${unit}${left}${more && `, ${more}`}`
+      const line = `${verb}: ${thousands(count)} of ${thousands(all)} ${unit}${left}${more && `, ${more}`}`
       if (!terminal) return say(line)
       write(`\r\x1b[2K${fitting(line, (process.stderr.columns ?? 80) - 1)}`)
       lineOpen = true

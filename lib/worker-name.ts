@@ -12,8 +12,8 @@ function nameOf(pid: number): string {
 
 /** False only when the process ran on this machine, in this container, and is gone: elsewhere nobody can know. */
 export function mayBeAlive(worker: string): boolean {
-  const [host, namespace, pid, start] = worker.split('/')
-  if (host !== hostname() || namespace !== pidNamespace()) return true
+  if (!ranHere(worker)) return true
+  const [, , pid, start] = worker.split('/')
   try {
     process.kill(Number(pid), 0)
   } catch (error) {
@@ -21,6 +21,12 @@ export function mayBeAlive(worker: string): boolean {
   }
   // The number may have been given to another process since: then the start differs.
   return startOf(Number(pid)) === start
+}
+
+/** Whether the process ran on this machine, in this container: only of such a one can be known whether it lives. */
+export function ranHere(worker: string): boolean {
+  const [host, namespace] = worker.split('/')
+  return host === hostname() && namespace === pidNamespace()
 }
 
 // Containers share the host's name at times but count their processes apart.

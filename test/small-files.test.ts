@@ -3,10 +3,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { UsageError, UserError } from '../lib/errors.ts'
 import { choiceFlag, numberFlag, optionalQuarterFlag, quarterFlag, wholeNumberFlag } from '../lib/flags.ts'
-import { count, duration, fitting, thousands } from '../lib/log.ts'
+import { count, duration, fitting, progress, thousands } from '../lib/log.ts'
 import { openPool } from '../lib/pool.ts'
 import { environmentOfModel, readSettings } from '../lib/settings.ts'
 import { mayBeAlive, workerName } from '../lib/worker-name.ts'
@@ -77,6 +77,28 @@ describe('settings', () => {
     expect(hub.cache).toBe('/somewhere/.cache/quarterdeck/models')
   })
 
+  it('reads what the language model may cost, and refuses what is no price or no limit', () => {
+    expect(readSettings({})).toMatchObject({
+      chatPrice: undefined,
+      chatDollars: undefined,
+      chatTokensPerMinute: 2_000_000,
+      chatTimeout: 60,
+    })
+    expect(
+      readSettings({
+        QUARTERDECK_CHAT_PRICE: ' 1.25 / .5 ',
+        QUARTERDECK_CHAT_DOLLARS: '2.5',
+        QUARTERDECK_CHAT_TOKENS_PER_MINUTE: '500000',
+      }),
+    ).toMatchObject({ chatPrice: { in: 1.25, out: 0.5 }, chatDollars: 2.5, chatTokensPerMinute: 500_000 })
+    for (const price of ['1.25', '1,25/2,50', '-1/2', '1/', '1/2/3', '$1/$2'])
+      expect(() => readSettings({ QUARTERDECK_CHAT_PRICE: price }), price).toThrow(
+        'dollars per million tokens in and out',
+      )
+    expect(() => readSettings({ QUARTERDECK_CHAT_DOLLARS: '-1' })).toThrow('QUARTERDECK_CHAT_DOLLARS is "-1"')
+    expect(() => readSettings({ QUARTERDECK_CHAT_TOKENS_PER_MINUTE: '0' })).toThrow('it must be a whole number from 1')
+  })
+
   it("gives the model's process paths and drivers' settings, and no secret", () => {
     const environment = environmentOfModel(['/cuda/lib'], {
       PATH: '/bin',
@@ -128,6 +150,17 @@ describe('a line of progress', () => {
     expect(fitting(line, 40)).toBe('embed: 8,121 of 17,795 sentences')
     expect(fitting('onelongword', 4)).toBe('onel')
   })
+
+  it('never counts more than all, though what is followed brings more than there was', () => {
+    const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    let time = 0
+    const bar = progress('name-topics', 0, 'firms', () => time)
+    time = 60_000
+    bar.step(3)
+    const said = stderr.mock.calls.map(([text]) => String(text)).join('')
+    stderr.mockRestore()
+    expect(said).toContain('name-topics: 3 of 3 firms, 0.0 s left')
+  })
 })
 
 describe('a process by its name', () => {
@@ -144,13 +177,13 @@ describe('a process by its name', () => {
   })
 
   it.skipIf(process.platform !== 'linux')('is not alive when it has ended and nobody has asked how', async () => {
-    // The shell becomes a program that never asks after the child it got with it.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'])
+    // The shell becomes a program that never asks after the child it got with it; one that ended before, it asks after.
+    const parent = spawn('sh', ['-c', 'sleep 1 & echo $!; exec sleep 60'])
     const [pid] = String(await once(parent.stdout, 'data'))
       .trim()
       .split(/\s+/)
     const fields = () => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ')
-    await expect.poll(() => fields()[0]).toBe('Z')
+    await expect.poll(() => fields()[0], { timeout: 10_000 }).toBe('Z')
     const [host, namespace] = workerName.split('/')
     expect(mayBeAlive(`${host}/${namespace}/${pid}/${fields()[19]}`)).toBe(false)
     parent.kill('SIGKILL')

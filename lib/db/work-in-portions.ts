@@ -3,7 +3,17 @@
 // What is read, computed and written is the command's.
 
 import type { Database } from './connect.ts'
-import { type Claim, claimPortion, keepLeases, nextPortion, type Portion, type Stage, type Target } from './work.ts'
+import {
+  type Claim,
+  claimPortion,
+  followerOf,
+  keepLeases,
+  nextPortion,
+  orSoon,
+  type Portion,
+  type Stage,
+  type Target,
+} from './work.ts'
 
 // For 437 firms of 2016Q3 the embedded database spends 4.2 s of CPU one by one, 1.1 s in portions of 8, 1.0 of 32, 0.9 of
 // 128. A portion is half a second's work of two cores, so that several processes still share a quarter to its end; 4,000
@@ -13,23 +23,28 @@ const PORTION: Portion = { firms: 32, units: 4000 }
 // computed, and a transaction costs little a firm. Who is slow is not waited for.
 const TOGETHER_MILLISECONDS = 100
 
+export type PortionSteps<Item, Result> = {
+  read(claims: readonly Claim[]): Promise<Item[]>
+  compute(item: Item): Promise<Result | undefined>
+  save(results: Result[]): Promise<void>
+}
+
 /**
  * Until nothing is left: `read` gets what the claims need, `compute` runs for at most `atOnce` of them at a time (firms, and
- * units unless there is only one; asked each time, since it may change), largest first, and `save` writes what was finished meanwhile; `compute` returns undefined where there is nothing to save. The
- * next portion is read while this one is computed.
+ * units unless there is only one; asked each time, since it may change), largest first, and `save` writes what was finished
+ * meanwhile; `compute` returns undefined where there is nothing to save. The next portion is read while this one is computed.
+ * With `follow` until the steps before have nothing left either.
  */
 export async function workInPortions<Item extends { units: number }, Result>(
   sql: Database,
   stage: Stage,
   target: Target,
   atOnce: () => Portion,
-  steps: {
-    read(claims: readonly Claim[]): Promise<Item[]>
-    compute(item: Item): Promise<Result | undefined>
-    save(results: Result[]): Promise<void>
-  },
+  steps: PortionSteps<Item, Result>,
+  follow = false,
 ): Promise<void> {
   const leases = keepLeases(sql, stage)
+  const follower = follow ? followerOf(sql, stage, target) : undefined
   const saver = saveTogether(steps.save)
   const computing = new Set<Promise<void>>()
   let units = 0
@@ -53,8 +68,8 @@ export async function workInPortions<Item extends { units: number }, Result>(
   }
   try {
     for (;;) {
-      // With nothing in hand: what other processes hold may come free.
-      let items = await readAll(await nextPortion(sql, stage, target, PORTION))
+      // With nothing in hand: what other processes hold may come free, and more come from the step before.
+      let items = await readAll(await nextPortion(sql, stage, target, PORTION, follower))
       if (items.length === 0) return
       while (items.length > 0) {
         next = claimPortion(sql, stage, target, PORTION).then(readAll)
@@ -64,6 +79,12 @@ export async function workInPortions<Item extends { units: number }, Result>(
           start(item)
         }
         items = await next
+        while (follow && items.length === 0 && computing.size > 0) {
+          // Not at each that ends: a portion would be a firm or two, and ask the database as often as one by one.
+          await orSoon(Promise.all(computing))
+          next = claimPortion(sql, stage, target, PORTION).then(readAll)
+          items = await next
+        }
       }
       await Promise.all(computing)
       await saver.end()

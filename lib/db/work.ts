@@ -9,6 +9,7 @@ import { UserError } from '../errors.ts'
 import { say } from '../log.ts'
 import { mayBeAlive, workerName } from '../worker-name.ts'
 import type { Database, Queries } from './connect.ts'
+import { type Follower, LOOK_AGAIN_MILLISECONDS, openFollower } from './follow.ts'
 import { transaction } from './transaction.ts'
 
 /** The steps in pipeline order. */
@@ -109,6 +110,23 @@ export async function openWork(
       from work where ${ours}`
     return { ...sums, otherRecipe }
   })
+}
+
+/** The firms that a run of a step would do, as `openWork` counts them, without preparing anything. */
+export async function workLeft(
+  sql: Queries,
+  stage: Stage,
+  target: Target,
+  recipe: string,
+  force: boolean,
+): Promise<string[]> {
+  const rows = await sql<{ firmId: string }[]>`
+    select firm_id as "firmId" from work
+    where stage = ${stage} and quarter = ${target.quarter}
+      and (${target.firmId ?? null}::text is null or firm_id = ${target.firmId ?? null})
+      and (${force} or state <> 'done' or recipe <> ${recipe})
+    order by units desc, firm_id`
+  return rows.map(row => row.firmId)
 }
 
 async function freeDeadLeases(sql: Database): Promise<void> {
@@ -214,12 +232,16 @@ function quarterStagesAfter(stage: Stage): readonly Stage[] {
   return stage === 'cluster-firm' || stage === 'name-topics' ? ['aggregate'] : []
 }
 
-/** Gives a claim back without a result; the error stands in `work` and the next run tries again. */
-export async function failWork(sql: Database, claim: Claim, error: string): Promise<void> {
-  await sql`
+/**
+ * Gives a claim back without a result; the error stands in `work` and the next run tries again. False, with nothing
+ * written, when the work was taken over.
+ */
+export async function failWork(sql: Database, claim: Claim, error: string): Promise<boolean> {
+  const { count } = await sql`
     update work set state = 'failed', error = ${error}, lease_by = null, lease_until = null
     where stage = ${claim.stage} and quarter = ${claim.quarter} and firm_id = ${claim.firmId}
       and attempt = ${claim.attempt}`
+  return count > 0
 }
 
 export type Standing = { stage: Stage; firms: number; done: number; pending: number; stale: number; failed: number }
@@ -272,10 +294,11 @@ export async function failures(
 
 /**
  * Refuses to go on while an earlier step has work left for the quarter (or the firm). A firm that failed does not hold
- * up the others: it was reported, stands in `status`, and is tried again by the next run of its step.
+ * up the others: it was reported, stands in `status`, and is tried again by the next run of its step. With `follow` it is
+ * only `ingest` that has to be complete, because what the other steps have left comes while this one runs.
  */
-export async function requireEarlier(sql: Queries, stage: Stage, target: Target): Promise<void> {
-  const earlier = STAGES.slice(0, STAGES.indexOf(stage))
+export async function requireEarlier(sql: Queries, stage: Stage, target: Target, follow = false): Promise<void> {
+  const earlier = STAGES.slice(0, STAGES.indexOf(stage)).filter(one => !follow || !FIRM_STAGES.includes(one))
   const [open] = await sql<{ stage: Stage; firms: number; all: number }[]>`
     select stage,
       count(*) filter (where state in ('pending', 'stale'))::int as firms,
@@ -313,47 +336,86 @@ export function keepLeases(sql: Database, stage: Stage): { release(): Promise<vo
   }
 }
 
+/** Follows the steps before one that runs beside them. */
+export function followerOf(sql: Queries, stage: Stage, target: Target): Follower {
+  return openFollower(sql, stage, FIRM_STAGES.slice(0, FIRM_STAGES.indexOf(stage)), target)
+}
+
 /**
- * The next claim of a step, waiting while other processes have all that is left in hand: theirs may come free.
- * Undefined when nothing is left.
+ * The next claim of a step, waiting while other processes have all that is left in hand: theirs may come free. With a
+ * follower it waits for the steps before, too. Undefined when nothing is left.
  */
-export async function nextClaim(sql: Database, stage: Stage, target: Target): Promise<Claim | undefined> {
-  const [claim] = await nextPortion(sql, stage, target, ONE_FIRM)
+export async function nextClaim(
+  sql: Database,
+  stage: Stage,
+  target: Target,
+  follower?: Follower,
+): Promise<Claim | undefined> {
+  const [claim] = await nextPortion(sql, stage, target, ONE_FIRM, follower)
   return claim
 }
 
 /** The same for a portion; empty when nothing is left. */
-export async function nextPortion(sql: Database, stage: Stage, target: Target, portion: Portion): Promise<Claim[]> {
+export async function nextPortion(
+  sql: Database,
+  stage: Stage,
+  target: Target,
+  portion: Portion,
+  follower?: Follower,
+): Promise<Claim[]> {
   let said = false
+  let mayGetMore = follower !== undefined
   for (;;) {
     const claims = await claimPortion(sql, stage, target, portion)
-    if (claims.length > 0) return claims
+    if (claims.length > 0) {
+      follower?.gotSome()
+      return claims
+    }
+    if (mayGetMore) {
+      // Asked before the last claim, not after it: what became ready in between would be left behind.
+      mayGetMore = (await follower?.mayGetMore()) ?? false
+      if (mayGetMore) await sleep(LOOK_AGAIN_MILLISECONDS)
+      continue
+    }
     const held = await heldByOthers(sql, stage, target)
     if (held.firms === 0) return []
     if (!said) say(`${stage}: waiting for ${held.workers.join(', ')}`)
     said = true
     await sleep(500) // often enough that nobody notices, rare enough to cost nothing
+    mayGetMore = follower !== undefined
   }
 }
 
-/** Calls `handle` for every claim of a step, at most `atOnce` of them at a time, until nothing is left. */
+/** Waits for what is in hand, but not long: more may be ready for a follower. */
+export async function orSoon(inHand: Promise<unknown>): Promise<void> {
+  await Promise.race([inHand, sleep(LOOK_AGAIN_MILLISECONDS, undefined, { ref: false })])
+}
+
+/**
+ * Calls `handle` for every claim of a step, at most `atOnce` of them at a time, until nothing is left; with `follow` until
+ * the steps before have nothing left either.
+ */
 export async function workThrough(
   sql: Database,
   stage: Stage,
   target: Target,
   atOnce: number,
   handle: (claim: Claim) => Promise<void>,
+  follow = false,
 ): Promise<void> {
   const leases = keepLeases(sql, stage)
+  const follower = follow ? followerOf(sql, stage, target) : undefined
   const inHand = new Set<Promise<void>>()
   try {
     for (;;) {
       if (inHand.size >= atOnce) await Promise.race(inHand)
       // With something in hand there is no waiting for others: finish that first.
-      const claim = inHand.size > 0 ? await claimWork(sql, stage, target) : await nextClaim(sql, stage, target)
-      if (claim === undefined && inHand.size === 0) return
+      const isIdle = inHand.size === 0
+      const claim = isIdle ? await nextClaim(sql, stage, target, follower) : await claimWork(sql, stage, target)
       if (claim === undefined) {
-        await Promise.race(inHand)
+        if (isIdle) return
+        // The last in hand may have ended while we asked: then there is no race to wait for.
+        if (inHand.size > 0) await (follow ? orSoon(Promise.race(inHand)) : Promise.race(inHand))
         continue
       }
       const one = handle(claim).then(() => {

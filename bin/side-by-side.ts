@@ -1,0 +1,74 @@
+// Runs steps of a quarter side by side, in pipeline order: side-by-side embed --quarter Q -- cluster-firm --quarter Q --follow
+// Each is a process of its own, and what they say comes line by line. Who waits for whom is theirs (lib/db/follow.ts).
+// A step that fails stops those after it, which could get nothing more, and none before it: what costs a card's hours goes on.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { messageOf } from '../lib/errors.ts'
+import { say } from '../lib/log.ts'
+
+const DOOR = fileURLToPath(new URL('./quarterdeck.mjs', import.meta.url))
+
+const children: ChildProcess[] = []
+let wasTold = false
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.on(signal, () => {
+    wasTold = true
+    stop(children, signal)
+  })
+process.on('exit', () => stop(children, 'SIGTERM')) // whatever ends us, an error of our own included
+const steps = commandLines(process.argv.slice(2)).map(words => ({ verb: words[0], child: start(words) }))
+
+const codes = await Promise.all(
+  steps.map(async ({ verb, child }, i) => {
+    const code = await exitCode(child)
+    const later = steps.slice(i + 1).filter(step => isRunning(step.child))
+    if (code === 0 || later.length === 0) return code
+    if (!wasTold) say(`${verb} has failed: stopping ${later.map(step => step.verb).join(' and ')}`)
+    stop(
+      later.map(step => step.child),
+      'SIGTERM',
+    )
+    return code
+  }),
+)
+// The first in pipeline order: those after it may have failed because they were stopped.
+process.exitCode = codes.find(code => code !== 0) ?? 0
+
+/** What stands between `--` and `--`. */
+function commandLines(words: readonly string[]): string[][] {
+  const lines: string[][] = [[]]
+  for (const word of words) {
+    if (word === '--') lines.push([])
+    else lines[lines.length - 1].push(word)
+  }
+  return lines
+}
+
+function start(words: readonly string[]): ChildProcess {
+  const child = spawn(process.execPath, [DOOR, ...words], { stdio: ['ignore', 'inherit', 'pipe'] })
+  children.push(child)
+  createInterface({ input: child.stderr }).on('line', say)
+  return child
+}
+
+function isRunning(child: ChildProcess): boolean {
+  return child.pid !== undefined && child.exitCode === null && child.signalCode === null
+}
+
+function stop(children: readonly ChildProcess[], signal: NodeJS.Signals): void {
+  for (const child of children) if (isRunning(child)) child.kill(signal)
+}
+
+/** When it has ended and all that it said was passed on; as a shell counts where a signal ended it. */
+async function exitCode(child: ChildProcess): Promise<number> {
+  return await new Promise(resolve => {
+    child.on('error', error => {
+      say(messageOf(error))
+      resolve(1)
+    })
+    child.on('close', (code, signal) => resolve(code ?? 128 + constants.signals[signal ?? 'SIGKILL']))
+  })
+}
