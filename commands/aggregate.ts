@@ -29,18 +29,18 @@ import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
 import type { Neighbors } from '../lib/math/neighbors.ts'
 import { seedFrom } from '../lib/math/random.ts'
 import { firstNeighborhoods, THEME_RECIPE, type ThemeJob, type ThemeRecipe, type Themes } from '../lib/math/themes.ts'
-import { type Asker, askOnce, openAsker, promptHash } from '../lib/model/ask-once.ts'
+import { type Asker, openAsker, promptHash } from '../lib/model/ask-once.ts'
 import { type Embedder, openEmbedder } from '../lib/model/embedder.ts'
 import { DEVICE_PAYS, nearestNeighborsOnDevice } from '../lib/model/nearest.ts'
 import { openPool } from '../lib/pool.ts'
 import { keywordName, keywordSummary, uniqueNames } from '../lib/text/names.ts'
-import { fillPrompt, parseNames, THEME_NAMES_SCHEMA, themesAsData } from '../lib/text/prompt.ts'
+import { askForNames, type NamesFound, themeQuestions } from '../lib/text/naming.ts'
 import { describeThemes, type ThemeDraft } from '../lib/text/theme-drafts.ts'
 
 const SEED = 42
 
 /** Raised whenever a change of the code changes themes: what older code made then counts as stale. */
-const METHOD = 2
+const METHOD = 3
 
 export const command: Command = {
   verb: 'aggregate',
@@ -83,7 +83,7 @@ export const command: Command = {
       const bound = await boundModel(sql)
       if (bound === undefined)
         throw new UserError('the database has no embeddings yet', `quarterdeck embed --quarter ${quarter}`)
-      const asker = await openAsker(settings)
+      const asker = await openAsker(settings, answerStore(sql, quarter))
       const { done } = await recorded(
         sql,
         {
@@ -112,7 +112,9 @@ export const command: Command = {
                 batches: settings.batches,
               }),
           })
-          return { done, counts: { themes: done.themes, topics: done.topics, inThemes: done.inThemes } }
+          const { themes, topics, inThemes } = done
+          const { dollars, ...asked } = asker?.spending() ?? { dollars: 0 }
+          return { done, counts: { themes, topics, inThemes, ...asked, dollars: dollars ?? 'unknown' } }
         },
       )
       if (switchFlag(flags, 'json')) print(JSON.stringify(done))
@@ -161,14 +163,16 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
       const job = { vectors, n: topics.length, d, recipe, seed: seedFrom(seed, 'themes', quarter) }
       const found = await cluster(job, threads)
       const drafts = await describe(sql, quarter, topics, vectors, d, found, recipe)
-      const names = await nameThemes(sql, quarter, template, drafts, topics, asker)
+      const { names, complete, failure } = await nameThemes(quarter, template, drafts, topics, asker)
       const { themes, memberships } = rowsOf(quarter, topics, found, drafts, names)
       const topicIds = topics.map(topic => topic.topicId)
-      const done = await finishWork(sql, claim, recipeText, async tx => {
+      // Where the model has not been asked for all names the next run does: by then it may answer, or may cost more.
+      const done = await finishWork(sql, claim, complete ? recipeText : `${recipeText} unfinished`, async tx => {
         await replaceTopicVectors(tx, quarter, topicIds, vectors, d)
         await replaceThemes(tx, quarter, themes, memberships)
       })
       if (done) tell(quarter, topics.length, themes, memberships, performance.now() - start)
+      if (failure !== undefined) throw failure // the themes are there, named by keywords for now
       return done
     })
   else say(`aggregate ${quarter}: nothing left to do`)
@@ -238,9 +242,12 @@ async function embedTopics(
   }
 }
 
-// The summary of a keyword name is the list of keywords the name was made of: it needs no name before it.
-function textOfTopic({ name, summary, source }: TopicOfQuarter): string {
-  return source === 'keywords' ? summary : `${name}. ${summary}`
+/**
+ * What stands for a topic: its name, and its keywords. A model's summary is for people: it says in common words what is said
+ * about the subject (docs/why.md has the figures). A keyword name is made of the keywords, and needs no second mention.
+ */
+function textOfTopic({ name, keywords, source }: TopicOfQuarter): string {
+  return source === 'keywords' ? keywordSummary(keywords) : `${name}. ${keywordSummary(keywords)}`
 }
 
 // In workers: it takes seconds to minutes, in which the leases have to be renewed.
@@ -307,44 +314,58 @@ async function describe(
 }
 
 type ThemeName = Pick<Theme, 'name' | 'summary' | 'source'>
+/** `complete` where the model has been asked for all of them; `failure` where it could not be. */
+type ThemeNames = { names: ThemeName[]; complete: boolean; failure?: unknown }
 
-// Twenty themes with five topics each are some 4,000 tokens: one answer of a size that models give whole.
-const THEMES_A_REQUEST = 20
-
+/** Names of the themes, by the language model where there is one. A failure of it costs the names, not the clustering. */
 async function nameThemes(
-  sql: Database,
   quarter: string,
   template: string,
   drafts: readonly ThemeDraft[],
   topics: readonly TopicOfQuarter[],
   asker: Asker | undefined,
-): Promise<ThemeName[]> {
-  const names = drafts.map(
+): Promise<ThemeNames> {
+  let names = drafts.map(
     ({ keywords }): ThemeName => ({
       name: keywordName(keywords),
       summary: keywordSummary(keywords),
       source: 'keywords',
     }),
   )
-  for (let first = 0; asker !== undefined && first < drafts.length; first += THEMES_A_REQUEST) {
-    const some = drafts.slice(first, first + THEMES_A_REQUEST)
-    const evidence = some.map(({ firms, keywords, nearest }, i) => ({
-      id: i + 1,
-      firms,
-      keywords,
-      topics: nearest.map(row => ({ name: topics[row].name, summary: topics[row].summary })),
-    }))
-    const prompt = fillPrompt(template, { quarter, themes: themesAsData(evidence) })
-    const question = { ...prompt, schema: THEME_NAMES_SCHEMA, schemaName: 'theme_names' }
-    const answered = await askOnce(asker, question, answerStore(sql))
-    if ('unusable' in answered) {
-      warn(`${answered.unusable}; keywords name ${count(some.length, 'theme')}`)
-      continue
+  let complete = true
+  if (asker !== undefined && drafts.length > 0) {
+    const subjects = drafts.map(({ firms, keywords, nearest }) => {
+      const shown = nearest.map(row => ({
+        firm: topics[row].firmId,
+        name: topics[row].name,
+        summary: topics[row].summary,
+      }))
+      return {
+        shown: { firms, keywords, topics: shown },
+        evidence: [...keywords, ...shown.flatMap(({ name, summary }) => [name, summary])],
+      }
+    })
+    const task = { subjects, question: themeQuestions(template, quarter) }
+    let found: NamesFound
+    try {
+      found = await askForNames(task, question => asker.ask(question))
+    } catch (failure) {
+      return { names: distinct(names, drafts), complete: false, failure }
     }
-    const ids = evidence.map(one => String(one.id))
-    for (const [id, naming] of parseNames(answered.answer, ids).good)
-      names[first + Number(id) - 1] = { ...naming, source: 'llm' }
+    names = names.map((byKeywords, place) => {
+      const name = found.names[place]
+      return name === undefined ? byKeywords : { name: name.name, summary: name.summary, source: 'llm' }
+    })
+    for (const { name, reason } of found.refused.values())
+      say(`aggregate: keywords name a theme, ${JSON.stringify(name)} cannot be used: ${reason}`)
+    if (found.unusable !== undefined) warn(`${found.unusable}; keywords name themes for now`)
+    if (found.overLimit) warn('the spending limit of QUARTERDECK_CHAT_DOLLARS is reached: keywords name themes for now')
+    complete = found.unusable === undefined && !found.overLimit
   }
-  const distinct = uniqueNames(names.map(({ name }, i) => ({ name, keywords: drafts[i].keywords })))
-  return names.map((name, i) => ({ ...name, name: distinct[i] }))
+  return { names: distinct(names, drafts), complete }
+}
+
+function distinct(names: readonly ThemeName[], drafts: readonly ThemeDraft[]): ThemeName[] {
+  const unique = uniqueNames(names.map(({ name }, i) => ({ name, keywords: drafts[i].keywords })))
+  return names.map((name, i) => ({ ...name, name: unique[i] }))
 }

@@ -1,6 +1,6 @@
 // name-topics: a name and a summary for every topic. Asks a language model where there is a key, one request a firm, so
 // that the names of a firm differ from one another; takes them from the keywords where there is none.
-// The request is lib/text/prompt, the answering is lib/model/chat, keyword names are lib/text/names.
+// What is asked and believed is lib/text/naming, the answering is lib/model/chat, keyword names are lib/text/names.
 
 import { readFile } from 'node:fs/promises'
 import { codeVersion } from '../lib/code-version.ts'
@@ -11,12 +11,13 @@ import type { Database } from '../lib/db/connect.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
 import { replaceTopicNames, shownTopics, type TopicName, type TopicToName, topicsToName } from '../lib/db/topics.ts'
-import { type Claim, finishWork, openWork, requireEarlier, workThrough } from '../lib/db/work.ts'
-import { FIRM, FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag, textFlag } from '../lib/flags.ts'
+import { type Claim, finishWork, openWork, requireEarlier, workLeft, workThrough } from '../lib/db/work.ts'
+import { FIRM, FOLLOW, FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag, textFlag } from '../lib/flags.ts'
 import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
-import { type Asker, askOnce, openAsker, promptHash } from '../lib/model/ask-once.ts'
+import { type AnswerStore, type Asker, foresee, openAsker, promptHash } from '../lib/model/ask-once.ts'
+import type { Settings } from '../lib/settings.ts'
 import { keywordName, keywordSummary, uniqueNames } from '../lib/text/names.ts'
-import { asData, fillPrompt, NAMES_SCHEMA, parseNames, topicsAsData } from '../lib/text/prompt.ts'
+import { askForNames, firstQuestions, type NamingTask, type TopicShown, topicQuestions } from '../lib/text/naming.ts'
 import { renderTable } from '../lib/text/table.ts'
 
 export const command: Command = {
@@ -25,30 +26,49 @@ export const command: Command = {
   about:
     'Names the topics of each firm that have no names yet. With XAI_API_KEY it asks the language model (any ' +
     'OpenAI-compatible API: QUARTERDECK_CHAT_URL, QUARTERDECK_CHAT_MODEL), once a firm, and never twice for the same ' +
-    'question; keyword names of an earlier run without a key are replaced.',
-  flags: [QUARTER, FIRM, FORCE, JSON_OUTPUT],
-  examples: ['name-topics --quarter 2024Q3', 'name-topics --quarter 2016Q4 --firm MU'],
+    'question; names that cannot be used, or read alike, go back once, and then the keywords name. Keyword names of an ' +
+    'earlier run without a key are replaced. QUARTERDECK_CHAT_DOLLARS limits what a quarter may cost: what is left then ' +
+    'is named by its keywords for now.',
+  flags: [
+    QUARTER,
+    FIRM,
+    FORCE,
+    FOLLOW,
+    { name: 'dry-run', summary: 'Say how many requests, tokens and dollars it would take; ask and change nothing' },
+    JSON_OUTPUT,
+  ],
+  examples: [
+    'name-topics --quarter 2024Q3',
+    'name-topics --quarter 2024Q3 --dry-run',
+    'name-topics --quarter 2016Q4 --firm MU',
+  ],
   async run({ flags, settings, print, columns }) {
     const quarter = quarterFlag(flags)
     const wantedFirm = textFlag(flags, 'firm')
     await withDatabase(settings, async sql => {
       await requireQuarter(sql, quarter)
       const firmId = wantedFirm === undefined ? undefined : await findFirm(sql, quarter, wantedFirm)
-      const naming = await openAsker(settings)
-      const options = { quarter, firmId, force: switchFlag(flags, 'force'), naming }
+      const store = answerStore(sql, quarter)
+      const options = { quarter, firmId, force: switchFlag(flags, 'force'), follow: switchFlag(flags, 'follow') }
+      if (switchFlag(flags, 'dry-run')) {
+        const plan = await foreseeNaming(sql, { ...options, settings, store })
+        print(switchFlag(flags, 'json') ? JSON.stringify(plan) : describePlan(plan))
+        return
+      }
+      const naming = await openAsker(settings, store)
       const { done } = await recorded(
         sql,
         {
           command: 'name-topics',
           quarter,
-          options: { firm: firmId ?? null, force: options.force },
+          options: { firm: firmId ?? null, force: options.force, follow: options.follow },
           codeVersion: codeVersion(),
           model: naming?.model,
         },
         async () => {
-          const done = await nameTopics(sql, options)
-          const { firms, byModel, byKeywords, requests, promptTokens, completionTokens } = done
-          return { done, counts: { firms, byModel, byKeywords, requests, promptTokens, completionTokens } }
+          const done = await nameTopics(sql, { ...options, naming })
+          const { quarter: _, ...counts } = done
+          return { done, counts: { ...counts, dollars: counts.dollars ?? 'unknown' } }
         },
       )
       if (switchFlag(flags, 'json')) {
@@ -77,6 +97,8 @@ export type NameOptions = {
   quarter: string
   firmId?: string | undefined
   force?: boolean
+  /** Take what `cluster-firm` makes ready while it runs, until it is complete. */
+  follow?: boolean
   /** The language model; without one the keywords name. */
   naming?: Asker | undefined
 }
@@ -90,60 +112,85 @@ export type NameResult = {
   requests: number
   promptTokens: number
   completionTokens: number
+  /** Null where neither the server nor the settings know a price. */
+  dollars: number | null
 }
 
 /** Raised whenever a change of the code changes keyword names. */
-const METHOD = 1
+const METHOD = 2
 const KEYWORD_RECIPE = JSON.stringify({ source: 'keywords', method: METHOD })
+// Without a key, names that a model gave are better than what we could put in their place: SQL's `like`.
+const ANY_MODEL = '%"source":"llm"%'
+
+function recipeOf(model: string | undefined, template: string): string {
+  return model === undefined ? KEYWORD_RECIPE : JSON.stringify({ source: 'llm', model, prompt: promptHash(template) })
+}
+
+const FOR_NOW = 'names of before, or of keywords, for now'
+
+/** Done for now, with names of a model among the others: the next run with a key asks again, and one without leaves them. */
+function unfinished(recipe: string): string {
+  return JSON.stringify({ ...JSON.parse(recipe), source: 'llm', unfinished: true })
+}
+
+function readTemplate(): Promise<string> {
+  return readFile(new URL('../data/prompts/name-topics.md', import.meta.url), 'utf8')
+}
 
 /** Names the topics of the firms of a quarter, or of one of them, that have none. */
 export async function nameTopics(sql: Database, options: NameOptions): Promise<NameResult> {
   const start = performance.now()
-  const { quarter, firmId, force = false, naming } = options
+  const { quarter, firmId, force = false, follow = false, naming } = options
   const target = { quarter, firmId }
-  await requireEarlier(sql, 'name-topics', target)
-  const template = await readFile(new URL('../data/prompts/name-topics.md', import.meta.url), 'utf8')
-  const recipe = naming
-    ? JSON.stringify({ source: 'llm', model: naming.model, prompt: promptHash(template) })
-    : KEYWORD_RECIPE
-  // Without a key, names that a model gave are better than what we could put in their place.
-  const alsoGood = naming ? undefined : '%"source":"llm"%'
-  const { todo } = await openWork(sql, 'name-topics', target, recipe, force, alsoGood)
-  const result: NameResult = {
-    quarter,
-    firms: 0,
-    byModel: 0,
-    byKeywords: 0,
-    requests: 0,
-    promptTokens: 0,
-    completionTokens: 0,
-  }
-  if (todo > 0) {
-    if (naming === undefined)
+  await requireEarlier(sql, 'name-topics', target, follow)
+  const template = await readTemplate()
+  const recipe = recipeOf(naming?.model, template)
+  const { todo } = await openWork(sql, 'name-topics', target, recipe, force, naming ? undefined : ANY_MODEL)
+  const result = { quarter, firms: 0, byModel: 0, byKeywords: 0, overLimit: 0 }
+  // What is done may be taken back by the steps that are followed.
+  if (todo > 0 || follow) {
+    if (naming === undefined && todo > 0)
       say('name-topics: no XAI_API_KEY, so the keywords name the topics; a later run with a key renames them')
     const bar = progress(`name-topics ${quarter}`, todo, 'firms')
-    await workThrough(sql, 'name-topics', target, naming?.concurrency ?? 1, async claim => {
+    const cost = () => (naming ? `${count(naming.spending().requests, 'request')}, ${dollarsOf(naming)}` : '')
+    const name = async (claim: Claim) => {
       await nameFirm(sql, claim, template, recipe, naming, result)
-      bar.step()
-    })
+      bar.step(1, cost)
+    }
+    await workThrough(sql, 'name-topics', target, naming?.concurrency ?? 1, name, follow)
     bar.end()
   }
-  const seconds = (performance.now() - start) / 1000
-  say(
-    `name-topics ${quarter}: ${
-      todo === 0
-        ? 'nothing left to do'
-        : `${count(result.firms, 'firm')} in ${duration(seconds)}; ${count(result.byModel + result.byKeywords, 'topic')} named` +
-          (
-            naming
-              ? `, ${thousands(result.byKeywords)} of them by keywords; ${count(result.requests, 'request')}, ` +
-                `${thousands(result.promptTokens + result.completionTokens)} tokens`
-              : ''
-          )
-    }`,
-  )
-  return result
+  const { overLimit, ...named } = result
+  const nothingSpent = { requests: 0, promptTokens: 0, completionTokens: 0, dollars: 0 }
+  const done = { ...named, ...(naming?.spending() ?? nothingSpent) }
+  if (overLimit > 0)
+    warn(
+      `the spending limit of QUARTERDECK_CHAT_DOLLARS is reached: ${count(overLimit, 'firm')} left with ${FOR_NOW}; ` +
+        'a run with a higher limit asks for the rest',
+    )
+  say(`name-topics ${quarter}: ${done.firms === 0 ? 'nothing left to do' : summaryOf(done, naming, start)}`)
+  return done
 }
+
+function summaryOf(done: NameResult, naming: Asker | undefined, start: number): string {
+  const seconds = (performance.now() - start) / 1000
+  const named = `${count(done.firms, 'firm')} in ${duration(seconds)}; ${count(done.byModel + done.byKeywords, 'topic')} named`
+  if (naming === undefined) return named
+  return (
+    `${named}, ${thousands(done.byKeywords)} of them by keywords; ${count(done.requests, 'request')}, ` +
+    `${thousands(done.promptTokens + done.completionTokens)} tokens, ${dollarsOf(naming)}`
+  )
+}
+
+function dollarsOf(naming: Asker): string {
+  return dollarText(naming.spending().dollars)
+}
+
+function dollarText(amount: number | null): string {
+  return amount === null ? 'of unknown price' : `$${amount.toFixed(amount < 10 ? 4 : 2)}`
+}
+
+type Tally = { firms: number; byModel: number; byKeywords: number; overLimit: number }
 
 async function nameFirm(
   sql: Database,
@@ -151,45 +198,55 @@ async function nameFirm(
   template: string,
   recipe: string,
   naming: Asker | undefined,
-  result: NameResult,
+  tally: Tally,
 ): Promise<void> {
   const { quarter, firmId } = claim
   const topics = await topicsToName(sql, quarter, firmId)
-  let names = topics.map(nameByKeywords)
-  let itsRecipe = recipe
+  // A name that a model gave, be it another one or by an older prompt, is better than one of keywords.
+  let names = topics.map((topic): Omit<TopicName, 'topicId'> => topic.nameByModel ?? nameByKeywords(topic))
+  let itsRecipe = topics.some(topic => topic.nameByModel) ? unfinished(recipe) : recipe
   if (naming && topics.length > 0) {
-    const firm = (await firmNames(sql, [firmId])).get(firmId) ?? firmId
-    const evidence = topics.map(({ keywords, sentences }, i) => ({ id: i + 1, keywords, sentences }))
-    const prompt = fillPrompt(template, { firm: asData(firm), quarter, topics: topicsAsData(evidence) })
-    const question = { ...prompt, schema: NAMES_SCHEMA, schemaName: 'topic_names' }
-    const answered = await askOnce(naming, question, answerStore(sql))
-    if ('unusable' in answered) {
-      warn(`${answered.unusable}; keywords name the topics of ${firmId} for now`)
-      itsRecipe = KEYWORD_RECIPE // so that the next run asks again
-    } else {
-      if (answered.asked) result.requests++
-      result.promptTokens += answered.promptTokens
-      result.completionTokens += answered.completionTokens
-      const { good, bad } = parseNames(
-        answered.answer,
-        evidence.map(one => String(one.id)),
-      )
-      if (bad.length > 0)
-        say(`name-topics: ${firmId}: ${count(bad.length, 'name')} of no use (${bad[0].reason}); keywords name them`)
-      names = names.map((name, i) => {
-        const named = good.get(String(i + 1))
-        return named ? { ...named, source: 'llm', model: answered.model, promptHash: answered.hash } : name
-      })
-    }
+    const task = await namingTask(sql, claim, topics, template)
+    const found = await askForNames(task, question => naming.ask(question))
+    const isUnfinished = found.unusable !== undefined || found.overLimit
+    names = names.map((before, place) => {
+      const name = found.names[place]
+      if (name !== undefined) return { ...name, source: 'llm' }
+      return isUnfinished ? before : nameByKeywords(topics[place])
+    })
+    itsRecipe = isUnfinished ? unfinished(recipe) : recipe
+    for (const [, { name, reason }] of found.refused)
+      say(`name-topics: ${firmId}: keywords name a topic, ${JSON.stringify(name)} cannot be used: ${reason}`)
+    if (found.unusable !== undefined) warn(`${found.unusable}; ${firmId} has ${FOR_NOW}`)
+    if (found.overLimit) tally.overLimit++
   }
   const distinct = uniqueNames(names.map((name, i) => ({ name: name.name, keywords: topics[i].keywords })))
   const rows = names.map((name, i): TopicName => ({ ...name, topicId: topics[i].topicId, name: distinct[i] }))
   const done = await finishWork(sql, claim, itsRecipe, tx => replaceTopicNames(tx, quarter, firmId, rows))
   if (!done) return // another process took the firm over; its names stand
-  result.firms++
+  tally.firms++
   for (const row of rows) {
-    if (row.source === 'llm') result.byModel++
-    else result.byKeywords++
+    if (row.source === 'llm') tally.byModel++
+    else tally.byKeywords++
+  }
+}
+
+// As many as BERTopic shows its language models; five cost a quarter more.
+const SENTENCES_SHOWN = 4
+
+async function namingTask(
+  sql: Database,
+  { quarter, firmId }: Pick<Claim, 'quarter' | 'firmId'>,
+  topics: readonly TopicToName[],
+  template: string,
+): Promise<NamingTask<TopicShown>> {
+  const firm = (await firmNames(sql, [firmId])).get(firmId) ?? firmId
+  return {
+    subjects: topics.map(({ keywords, sentences }) => ({
+      shown: { keywords, sentences: sentences.slice(0, SENTENCES_SHOWN) },
+      evidence: [...keywords, ...sentences],
+    })),
+    question: topicQuestions(template, firm, quarter),
   }
 }
 
@@ -201,4 +258,70 @@ function nameByKeywords(topic: TopicToName): Omit<TopicName, 'topicId'> {
     model: null,
     promptHash: null,
   }
+}
+
+export type NamingPlan = {
+  quarter: string
+  model: string
+  firms: number
+  topics: number
+  requests: number
+  /** Questions whose answers are kept from earlier runs, and cost nothing. */
+  kept: number
+  promptTokens: number
+  completionTokens: number
+  dollars: number | null
+  /** What the quarter's answers have cost so far, and the most they may; null without a limit. */
+  spent: number
+  limit: number | null
+}
+
+/** What naming would take, as far as it can be known before: the questions of the first round. Asks and changes nothing. */
+export async function foreseeNaming(
+  sql: Database,
+  options: Omit<NameOptions, 'naming' | 'follow'> & { settings: Settings; store: AnswerStore },
+): Promise<NamingPlan> {
+  const { quarter, firmId, force = false, settings, store } = options
+  await requireEarlier(sql, 'name-topics', { quarter, firmId })
+  const template = await readTemplate()
+  const firmIds = await workLeft(sql, 'name-topics', { quarter, firmId }, recipeOf(settings.chatModel, template), force)
+  const plan: Omit<NamingPlan, 'spent' | 'limit'> = {
+    quarter,
+    model: settings.chatModel,
+    firms: firmIds.length,
+    topics: 0,
+    requests: 0,
+    kept: 0,
+    promptTokens: 0,
+    completionTokens: 0,
+    dollars: 0,
+  }
+  for (const id of firmIds) {
+    const topics = await topicsToName(sql, quarter, id)
+    plan.topics += topics.length
+    for (const question of firstQuestions(await namingTask(sql, { quarter, firmId: id }, topics, template))) {
+      const { kept, promptTokens, completionTokens, dollars } = await foresee(question, settings, store)
+      if (kept) plan.kept++
+      else plan.requests++
+      plan.promptTokens += promptTokens
+      plan.completionTokens += completionTokens
+      plan.dollars = plan.dollars === null || dollars === null ? null : plan.dollars + dollars
+    }
+  }
+  return { ...plan, spent: await store.spent(), limit: settings.chatDollars ?? null }
+}
+
+function describePlan(plan: NamingPlan): string {
+  const { quarter, model, firms, topics, requests, kept, promptTokens, completionTokens, spent, limit } = plan
+  const lines = [
+    `name-topics ${quarter} would ask ${model} ${count(requests, 'time')} for ${count(topics, 'topic')} of ${count(firms, 'firm')}:`,
+    `some ${thousands(promptTokens)} tokens of questions and ${thousands(completionTokens)} of answers, ${dollarText(plan.dollars)}.`,
+    'Names that cannot be used, or read alike, are asked for once more.',
+  ]
+  if (kept > 0) lines.push(`${count(kept, 'answer')} kept from before cost nothing.`)
+  if (spent > 0 || limit !== null)
+    lines.push(
+      `${dollarText(spent)}${limit === null ? '' : ` of at most ${dollarText(limit)}`} spent on the quarter so far.`,
+    )
+  return [...lines, 'This is a dry run: nothing was asked and nothing changed.'].join('\n')
 }

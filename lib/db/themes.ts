@@ -10,13 +10,14 @@ export type TopicOfQuarter = {
   name: string
   summary: string
   source: 'llm' | 'keywords' | 'inherited'
+  keywords: string[]
   representativeSentences: bigint[]
 }
 
 /** All topics of a quarter with their names, in a fixed order. */
 export async function topicsOfQuarter(sql: Queries, quarter: string): Promise<TopicOfQuarter[]> {
   return await sql<TopicOfQuarter[]>`
-    select t.topic_id as "topicId", t.firm_id as "firmId", t.size, n.name, n.summary, n.source,
+    select t.topic_id as "topicId", t.firm_id as "firmId", t.size, n.name, n.summary, n.source, t.keywords,
       t.representative_sentences as "representativeSentences"
     from topics t join topic_names n using (topic_id)
     where t.quarter = ${quarter}

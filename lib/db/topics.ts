@@ -77,12 +77,22 @@ export async function replaceTopics(tx: Queries, quarter: string, firms: readonl
   )
 }
 
-export type TopicToName = { topicId: string; keywords: string[]; sentences: string[] }
+export type TopicToName = {
+  topicId: string
+  keywords: string[]
+  sentences: string[]
+  /** The name that a model gave it before; null where none did. */
+  nameByModel: Omit<TopicName, 'topicId'> | null
+}
 
 /** The topics of a firm's quarter with the evidence to name them by. */
 export async function topicsToName(sql: Queries, quarter: string, firmId: string): Promise<TopicToName[]> {
   return await sql<TopicToName[]>`
     select topic_id as "topicId", keywords,
+      (
+        select jsonb_build_object('name', name, 'summary', summary, 'source', source, 'model', model, 'promptHash', prompt_hash)
+        from topic_names n where n.topic_id = t.topic_id and source = 'llm'
+      ) as "nameByModel",
       array(
         select s.text
         from unnest(t.representative_sentences) with ordinality as r (sentence_id, place)

@@ -1,17 +1,25 @@
 // Fills the questions of data/prompts with the topics of a firm, and reads the names out of the answer.
 // Transcript text is data that anybody may have spoken: it goes in as JSON that cannot end the block it stands in.
-// Asking is lib/model; making names distinct when all has been said is names.ts.
+// What is asked, and how often, is naming.ts; asking is lib/model.
 
 import { UserError } from '../errors.ts'
 import { readAlike } from './names.ts'
 
 export type Prompt = { system: string; user: string }
-export type TopicForNaming = { id: string | number; keywords: readonly string[]; sentences: readonly string[] }
+/** A name that was given and cannot be used, and why. */
+export type Refused = { name: string; reason: string }
+export type TopicForNaming = {
+  id: string | number
+  keywords: readonly string[]
+  sentences: readonly string[]
+  refused?: Refused | undefined
+}
 export type ThemeForNaming = {
   id: string | number
   firms: number
   keywords: readonly string[]
-  topics: readonly { name: string; summary: string }[]
+  topics: readonly { firm: string; name: string; summary: string }[]
+  refused?: Refused | undefined
 }
 
 const SYSTEM_MARKER = '=== system ==='
@@ -56,17 +64,20 @@ const LONGEST_SENTENCE = 400
 
 /** Topics as the JSON that stands for {{topics}}. */
 export function topicsAsData(topics: readonly TopicForNaming[]): string {
-  return asData(topics.map(({ id, keywords, sentences }) => ({ id, keywords, sentences: sentences.map(cut) })))
+  return asData(
+    topics.map(({ id, keywords, sentences, refused }) => ({ id, keywords, sentences: sentences.map(cut), refused })),
+  )
 }
 
 /** Themes as the JSON that stands for {{themes}}. */
 export function themesAsData(themes: readonly ThemeForNaming[]): string {
   return asData(
-    themes.map(({ id, firms, keywords, topics }) => ({
+    themes.map(({ id, firms, keywords, topics, refused }) => ({
       id,
       firms,
       keywords,
-      topics: topics.map(({ name, summary }) => ({ name: cut(name), summary: cut(summary) })),
+      topics: topics.map(({ firm, name, summary }) => ({ firm, name: cut(name), summary: cut(summary) })),
+      refused,
     })),
   )
 }
@@ -126,11 +137,11 @@ export const THEME_NAMES_SCHEMA = {
 } as const
 
 export type Naming = { name: string; summary: string }
-export type ParsedNames = { good: Map<string, Naming>; bad: { id: string; reason: string }[] }
+export type ParsedNames = { good: Map<string, Naming>; bad: ({ id: string } & Refused)[] }
 
 /**
  * Names out of an answer, by id, and what is wrong with the others: an id missing or twice, a name that cannot be
- * printed, names that read alike (all of them are bad, so that they go back together). Ids nobody asked for are dropped.
+ * printed. Ids nobody asked for are dropped. Whether names are distinct is for the caller to see, who knows them all.
  */
 export function parseNames(answer: unknown, ids: readonly string[]): ParsedNames {
   const entries = entriesOf(answer)
@@ -139,39 +150,17 @@ export function parseNames(answer: unknown, ids: readonly string[]): ParsedNames
   for (const id of ids) {
     const own = entries.filter(entry => String(entry.id) === id)
     const naming = own.length === 1 ? readNaming(own[0]) : own.length === 0 ? 'not in the answer' : 'named twice'
-    if (typeof naming === 'string') bad.push({ id, reason: naming })
-    else good.set(id, naming)
-  }
-  const idsOfName = new Map<string, string[]>()
-  for (const [id, { name }] of good) {
-    const alike = readAlike(name)
-    idsOfName.set(alike, [...(idsOfName.get(alike) ?? []), id])
-  }
-  for (const alike of idsOfName.values()) {
-    if (alike.length < 2) continue
-    for (const id of alike) {
-      const others = alike.filter(other => other !== id).join(', ')
-      bad.push({ id, reason: `same name as ${others}: ${good.get(id)?.name}` })
-    }
-    for (const id of alike) good.delete(id)
+    if (typeof naming !== 'string') good.set(id, naming)
+    else
+      bad.push({ id, name: typeof own[0]?.name === 'string' ? own[0].name.slice(0, LONGEST_NAME) : '', reason: naming })
   }
   return { good, bad }
 }
 
 function entriesOf(answer: unknown): Record<string, unknown>[] {
-  const parsed = typeof answer === 'string' ? jsonOrNothing(answer) : answer
-  if (!isRecord(parsed)) return []
-  const list = Array.isArray(parsed.topics) ? parsed.topics : parsed.themes
+  if (!isRecord(answer)) return []
+  const list = Array.isArray(answer.topics) ? answer.topics : answer.themes
   return Array.isArray(list) ? list.filter(isRecord) : []
-}
-
-function jsonOrNothing(text: string): unknown {
-  try {
-    // Servers that know no schema put a fence around it.
-    return JSON.parse(text.slice(text.indexOf('{'), text.lastIndexOf('}') + 1))
-  } catch {
-    return undefined
-  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
@@ -181,17 +170,32 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 /** The name and summary of an entry, or why they cannot be used. */
 function readNaming({ name, summary }: Record<string, unknown>): Naming | string {
   if (typeof name !== 'string') return 'the name is not text'
-  const trimmed = name.trim()
-  // Line breaks, and whatever else does not print.
-  if (/[\p{Cc}\p{Cf}\u2028\u2029]/u.test(trimmed)) return 'the name has a line break or a control character'
-  if (readAlike(trimmed) === '') return 'the name is empty'
-  if (trimmed.length > LONGEST_NAME)
-    return `the name has ${trimmed.length} characters, at most ${LONGEST_NAME} are wanted`
   if (typeof summary !== 'string') return 'the summary is not text'
-  const sentence = summary.replace(/[\s\p{Cc}\p{Cf}]+/gu, ' ').trim()
-  if (readAlike(sentence) === '') return 'the summary is empty'
-  if (sentence.length > LONGEST_SUMMARY) {
-    return `the summary has ${sentence.length} characters, at most ${LONGEST_SUMMARY} are wanted`
-  }
-  return { name: trimmed, summary: sentence }
+  // Full-width and other twins of a letter are that letter; quotation marks around it and a full stop are not wanted.
+  const plain = name
+    .normalize('NFKC')
+    .trim()
+    .replace(/^["'“‘«](.*)["'”’»]$/u, '$1')
+    .replace(/(?<=\p{Ll}{2})\.$/u, '') // but not that of "U.S."
+  const sentence = summary
+    .normalize('NFKC')
+    .replace(/[\s\p{C}\p{Default_Ignorable_Code_Point}]+/gu, ' ')
+    .trim()
+  return (
+    faultOf('name', plain, LONGEST_NAME) ??
+    faultOf('summary', sentence, LONGEST_SUMMARY) ?? { name: plain, summary: sentence }
+  )
+}
+
+/** Why a text does not belong into a table, a terminal or a spreadsheet; undefined where it does. */
+function faultOf(what: string, text: string, longest: number): string | undefined {
+  if (readAlike(text) === '') return `the ${what} is empty`
+  if (text.length > longest) return `the ${what} has ${text.length} characters, at most ${longest} are wanted`
+  // Line breaks, and whatever else does not print.
+  if (/[\p{C}\p{Default_Ignorable_Code_Point}\u2028\u2029]/u.test(text))
+    return `the ${what} has a line break or an invisible character`
+  // A spreadsheet takes what begins with one of =+-@ for a formula.
+  if (!/^["'“‘]?[\p{L}\p{N}$€£]/u.test(text)) return `the ${what} does not begin with a letter or a figure`
+  if (/:\/\/|[[\]{}<>|`]/.test(text)) return `the ${what} has an address or marks in it`
+  return undefined
 }

@@ -1,171 +1,333 @@
-// Naming with a language model: a real HTTP server that speaks the API, once a firm, paid for once, and no key anywhere.
+// Naming with a language model: a real HTTP server that speaks the API, well or badly. Once a firm, paid for once, within
+// the limit, no key anywhere, and whatever goes wrong costs a name and never the run.
 
-import { createServer, type Server } from 'node:http'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Outcome, quarterdeck, sample, scratchHome, succeed } from '../run.ts'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import {
+  type Asked,
+  after,
+  breaksOff,
+  type ChatServer,
+  hangs,
+  knowsNoSuchModel,
+  namesAllAlike,
+  namesEmpty,
+  namesTooFew,
+  type Reaction,
+  refuses,
+  saysNoJson,
+  sendsHalf,
+  startChatServer,
+  subjects,
+  subjectsAs,
+  trickles,
+} from '../chat-server.ts'
+import { type Outcome, quarterdeck, sample, scratchHome, start, succeed } from '../run.ts'
 
 const KEY = 'xai-secret-0123456789'
 const QUARTER = '2024Q3'
+const FIRMS = 14
 const { home, remove } = scratchHome()
-
-type Asked = { model: string; messages: { role: string; content: string }[] }
-let asked: Asked[] = []
-/** What the server answers with: a status and the content of the answer, from the ids that were asked for. */
-let behave: (ids: number[], kind: 'topics' | 'themes') => { status: number; content: string }
-let server: Server
-let url: string
-
-const named = (ids: number[], kind: 'topics' | 'themes') => ({
-  status: 200,
-  content: JSON.stringify({
-    [kind]: ids.map(id => ({ id, name: `Subject ${id} of the ${kind}`, summary: `What is said about subject ${id}.` })),
-  }),
-})
+let server: ChatServer
+/** What the server does with a request; each test says it anew. */
+let behave: (asked: Asked) => Reaction
 
 beforeAll(async () => {
-  server = createServer((request, response) => {
-    let body = ''
-    request.on('data', data => {
-      body += data
-    })
-    request.on('end', () => {
-      const question: Asked = JSON.parse(body)
-      asked.push(question)
-      const user = question.messages[question.messages.length - 1].content
-      const ids = [...user.matchAll(/"id":(\d+)/g)].map(match => Number(match[1]))
-      const { status, content } = behave(ids, user.includes('Name every theme') ? 'themes' : 'topics')
-      response.writeHead(status, { 'content-type': 'application/json' })
-      response.end(
-        status === 200
-          ? JSON.stringify({
-              model: 'grok-test-1',
-              choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content } }],
-              usage: { prompt_tokens: 1000, completion_tokens: 100 },
-            })
-          : JSON.stringify({ error: { message: `refused ${request.headers.authorization}` } }),
-      )
-    })
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/v1`
+  server = await startChatServer(asked => behave(asked))
   for (const verb of ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate'])
     await succeed([verb, ...(verb === 'ingest' ? [sample(QUARTER)] : []), '--quarter', QUARTER], { home })
 }, 200_000)
-
 afterAll(async () => {
-  server.close()
+  await server.close()
   await remove()
 })
+beforeEach(() => {
+  server.asked.length = 0
+  behave = () => subjects
+})
 
-const withKey = (...words: string[]): Promise<Outcome> =>
-  quarterdeck(words, {
-    home,
-    env: { XAI_API_KEY: KEY, QUARTERDECK_CHAT_URL: url, QUARTERDECK_CHAT_MODEL: 'grok-test' },
+// Each test has a model of its own, since an answer once given is never asked for again.
+const settings = (model: string, more: Record<string, string> = {}) => ({
+  XAI_API_KEY: KEY,
+  QUARTERDECK_CHAT_URL: server.url,
+  QUARTERDECK_CHAT_MODEL: model,
+  QUARTERDECK_CHAT_PRICE: '1/10',
+  ...more,
+})
+const nameWith = (model: string, words: string[] = [], more: Record<string, string> = {}): Promise<Outcome> =>
+  quarterdeck(['name-topics', '--quarter', QUARTER, ...words], { home, env: settings(model, more) })
+
+type Row = Record<string, unknown>
+const rows = async (statement: string): Promise<Row[]> =>
+  JSON.parse(await succeed(['sql', statement, '--json'], { home }))
+const sources = (table = 'topic_names'): Promise<Row[]> =>
+  rows(`select source, count(*)::int as n from ${table} group by 1 order by 1`)
+const namesOf = (firm: string): Promise<Row[]> =>
+  rows(`select name, source from topic_names join topics using (topic_id) where firm_id = '${firm}' order by topic_id`)
+const costs = async (): Promise<Row> =>
+  (await rows('select count(*)::int as answers, coalesce(sum(dollars), 0)::float8 as dollars from chat_answers'))[0]
+
+describe('a dry run', () => {
+  it('says requests, tokens and dollars before there is a key, and asks and changes nothing', async () => {
+    const before = await sources()
+    const words = ['name-topics', '--quarter', QUARTER, '--dry-run']
+    expect(await succeed(words, { home })).toMatch(
+      /would ask grok-\S+ 14 times for 111 topics of 14 firms:\nsome [\d,]+ tokens of questions and [\d,]+ of answers, \$0\.\d+\./,
+    )
+    const plan = JSON.parse(await succeed([...words, '--json'], { home }))
+    expect(plan).toMatchObject({ quarter: QUARTER, firms: FIRMS, topics: 111, requests: FIRMS, kept: 0 })
+    expect(plan.dollars).toBeGreaterThan(0)
+    // An unknown model has no known price, and a price can be said.
+    expect(await succeed(words, { home, env: { QUARTERDECK_CHAT_MODEL: 'mine' } })).toContain('unknown price')
+    const priced = await succeed([...words, '--json'], { home, env: settings('mine') })
+    const { promptTokens, completionTokens, dollars } = JSON.parse(priced)
+    expect(dollars).toBeCloseTo((promptTokens + 10 * completionTokens) / 1e6, 9)
+    expect(server.asked).toHaveLength(0)
+    expect(await sources()).toEqual(before)
   })
 
-const sources = async (table: string): Promise<unknown> =>
-  JSON.parse(
-    await succeed(['sql', `select source, count(*)::int as n from ${table} group by 1 order by 1`, '--json'], { home }),
-  )
+  it('comes close to what the run then asks and says', async () => {
+    const plan = JSON.parse((await nameWith('foreseen', ['--dry-run', '--json'])).stdout)
+    expect((await nameWith('foreseen')).code).toBe(0)
+    expect(server.asked).toHaveLength(plan.requests)
+    const characters = server.asked
+      .flatMap(({ body }) => body.messages)
+      .reduce((sum, { content }) => sum + content.length, 0)
+    expect(plan.promptTokens).toBeGreaterThan(characters / 4)
+    expect(plan.promptTokens).toBeLessThan((characters / 4) * 1.2)
+    const again = JSON.parse((await nameWith('foreseen', ['--force', '--dry-run', '--json'])).stdout)
+    expect(again).toMatchObject({ requests: 0, kept: FIRMS, promptTokens: 0, dollars: 0 })
+  })
+})
 
 describe('name-topics with a key', () => {
-  it('stops at once on a key that is refused, keeps the keyword names, and shows the key nowhere', async () => {
-    asked = []
-    behave = () => ({ status: 401, content: '' })
-    const { code, stderr } = await withKey('name-topics', '--quarter', QUARTER)
-    expect(code).toBe(1)
-    expect(stderr).toMatch(/XAI_API_KEY/)
-    expect(stderr).not.toContain(KEY)
-    expect(asked.length).toBeLessThanOrEqual(8) // those in flight, and no more
-    expect(await sources('topic_names')).toEqual([{ source: 'keywords', n: expect.any(Number) }])
-  })
-
-  it('names all topics of a firm with one request, and the firms that got no usable answer by keywords for now', async () => {
-    asked = []
-    let spoiled = ''
-    behave = (ids, kind) => {
-      const user = asked[asked.length - 1].messages.find(message => message.role === 'user')?.content ?? ''
-      spoiled ||= user
-      return user === spoiled ? { status: 200, content: '{"topics": [' } : named(ids, kind)
-    }
-    const { code, stderr } = await withKey('name-topics', '--quarter', QUARTER)
-    expect(code).toBe(0)
-    expect(stderr).toMatch(/keywords name the topics of [A-Z]+ for now/)
-    expect(asked).toHaveLength(13 + 2) // the spoiled one is asked a second time
-    expect(await sources('topic_names')).toEqual([
-      { source: 'keywords', n: expect.any(Number) },
-      { source: 'llm', n: expect.any(Number) },
-    ])
-  })
-
-  it('asks again only for the firm that is left, and never pays twice', async () => {
-    asked = []
-    behave = named
-    expect((await withKey('name-topics', '--quarter', QUARTER)).code).toBe(0)
-    expect(asked).toHaveLength(1)
-    expect(await sources('topic_names')).toEqual([{ source: 'llm', n: expect.any(Number) }])
-    asked = []
-    expect((await withKey('name-topics', '--quarter', QUARTER, '--force')).stderr).toMatch(/0 requests/)
-    expect(asked).toHaveLength(0)
-  })
-
-  it('makes the names of one firm distinct, takes nothing empty, and falls back to keywords one by one', async () => {
-    behave = ids => ({
-      status: 200,
-      content: JSON.stringify({
-        topics: ids.map(id => ({
-          id,
-          name: id === 1 ? ' ' : id <= 3 ? 'The same name' : `Subject ${id}`,
-          summary: 'A summary.',
-        })),
-      }),
-    })
-    const other = await quarterdeck(['name-topics', '--quarter', QUARTER, '--firm', 'HLPW', '--force'], {
-      home,
-      env: { XAI_API_KEY: KEY, QUARTERDECK_CHAT_URL: url, QUARTERDECK_CHAT_MODEL: 'grok-other' },
-    })
-    expect(other.code).toBe(0)
-    const rows = JSON.parse(
-      await succeed(
-        [
-          'sql',
-          "select name, n.source from topic_names n join topics using (topic_id) where firm_id = 'HLPW' order by topic_id",
-          '--json',
-        ],
-        { home },
-      ),
+  it('names all topics of a firm with one request, and keeps what was answered, by whom, and what it cost', async () => {
+    expect((await nameWith('grok-test')).stderr).toMatch(
+      /111 topics named, 0 of them by keywords; 14 requests, .* \$0\.0280/,
     )
-    expect(rows.slice(0, 3).map((row: { source: string }) => row.source)).toEqual(['keywords', 'keywords', 'keywords'])
-    expect(rows.slice(3).every((row: { source: string }) => row.source === 'llm')).toBe(true)
-    expect(new Set(rows.map((row: { name: string }) => row.name.toLowerCase())).size).toBe(rows.length)
+    expect(server.asked).toHaveLength(FIRMS)
+    expect(await sources()).toEqual([{ source: 'llm', n: 111 }])
+    const [{ answers, dollars }] = await rows(
+      "select count(*)::int as answers, sum(dollars)::float8 as dollars from chat_answers where model = 'grok-test-1' and prompt_hash in (select prompt_hash from topic_names)",
+    )
+    expect(answers).toBe(FIRMS)
+    expect(dollars).toBeCloseTo(FIRMS * 0.002, 9) // 1,000 tokens at $1 and 100 at $10 a million
+    const [run] = await rows("select counts from runs where command = 'name-topics' order by run_id desc limit 1")
+    expect(run.counts).toMatchObject({ requests: FIRMS, byModel: 111, promptTokens: 14_000 })
+  })
+
+  it('never pays twice for an answer, whatever is forced', async () => {
+    expect((await nameWith('grok-test', ['--force'])).stderr).toMatch(/111 topics named, .* 0 requests, 0 tokens, \$0/)
+    expect(server.asked).toHaveLength(0)
   })
 
   it('names themes in the same way', async () => {
-    behave = named
-    expect((await withKey('name-topics', '--quarter', QUARTER)).code).toBe(0)
-    asked = []
-    expect((await withKey('aggregate', '--quarter', QUARTER)).code).toBe(0)
-    expect(asked).toHaveLength(1)
+    expect((await quarterdeck(['aggregate', '--quarter', QUARTER], { home, env: settings('grok-test') })).code).toBe(0)
+    expect(server.asked.map(one => one.kind)).toEqual(['themes'])
+    const firms = server.asked[0].data.map(({ topics }) => new Set(topics?.map(({ firm }) => firm)).size)
+    expect(Math.max(...firms)).toBeGreaterThan(3)
     expect(await sources('themes')).toEqual([{ source: 'llm', n: expect.any(Number) }])
   })
 
-  it('keeps the names of the model in a later run without a key', async () => {
-    const before = await sources('topic_names')
-    const { stderr } = await quarterdeck(['name-topics', '--quarter', QUARTER], { home })
-    expect(stderr).toMatch(/nothing left to do/)
-    expect(await sources('topic_names')).toEqual(before)
+  it('keeps the clustering where the model refuses to name the themes, and names them in the next run', async () => {
+    const words = ['aggregate', '--quarter', QUARTER, '--force']
+    behave = () => refuses(401)
+    const { code, stderr } = await quarterdeck(words, { home, env: settings('not this one') })
+    expect(`${code} ${stderr}`).toMatch(/^1 [\s\S]*refuses: 401/)
+    expect(await sources('themes')).toEqual([{ source: 'keywords', n: expect.any(Number) }])
+    behave = () => subjects
+    expect((await quarterdeck(words.slice(0, 3), { home, env: settings('but this one') })).code).toBe(0)
+    expect(await sources('themes')).toEqual([{ source: 'llm', n: expect.any(Number) }])
+  })
+
+  it('keeps the names of the model in a later run without a key, also after another model has refused', async () => {
+    const unkeyed = async () => (await quarterdeck(['name-topics', '--quarter', QUARTER], { home })).stderr
+    expect(await unkeyed()).toMatch(/nothing left to do/)
+    behave = () => refuses(401)
+    expect((await nameWith('another')).code).toBe(1)
+    expect(await unkeyed()).toMatch(/111 topics named/)
+    expect(await sources()).toEqual([{ source: 'llm', n: 111 }])
+    expect(await unkeyed()).toMatch(/nothing left to do/)
+    // And the first model's are not asked for again.
+    expect((await nameWith('grok-test')).code).toBe(0)
+    expect(server.asked.filter(({ body }) => body.model === 'grok-test')).toEqual([])
   })
 
   it('writes the key into no table', async () => {
-    for (const table of ['runs', 'work', 'chat_answers', 'settings', 'topic_names']) {
-      const [{ n }] = JSON.parse(
-        await succeed(
-          ['sql', `select count(*)::int as n from ${table} as row where row::text like '%${KEY}%'`, '--json'],
-          { home },
-        ),
-      )
-      expect(n, table).toBe(0)
+    for (const table of ['runs', 'work', 'chat_answers', 'settings', 'topic_names'])
+      expect(await rows(`select 1 from ${table} as row where row::text like '%${KEY}%'`), table).toEqual([])
+  })
+})
+
+describe('a server that will never do', () => {
+  it.each<[string, Reaction, RegExp]>([
+    ['a wrong key', refuses(401), /refuses: 401[\s\S]*XAI_API_KEY/],
+    ['an unknown model', knowsNoSuchModel, /does not exist[\s\S]*grok-other/],
+    ['an account without credit', refuses(402), /refuses: 402[\s\S]*credit/],
+  ])('such as %s ends the run at once, with what to do, and the names stay', async (what, reaction, said) => {
+    const before = await namesOf('MU')
+    behave = () => reaction
+    const { code, stderr } = await nameWith(`refused: ${what}`)
+    expect(code).toBe(1)
+    expect(stderr).toMatch(said)
+    expect(stderr).not.toContain(KEY)
+    expect(server.asked.length).toBeLessThanOrEqual(8) // those in flight, and no more
+    expect(await namesOf('MU')).toEqual(before)
+  })
+})
+
+describe('a server in trouble', () => {
+  it.each<[string, Reaction]>([
+    ['too many requests, with a time to wait', refuses(429, { 'retry-after': '0.01' })],
+    ['too many requests, without one', refuses(429)],
+    ['a failure of its own', refuses(500)],
+    ['a connection cut within the answer', breaksOff],
+    ['half an answer', sendsHalf],
+  ])('is asked again: %s', async (what, trouble) => {
+    let spoiled = 0
+    behave = () => (spoiled++ < 2 ? trouble : subjects)
+    const { code, stderr } = await nameWith(`trouble: ${what}`, ['--firm', 'HLPW'])
+    expect(`${code} ${stderr}`).toMatch(/^0 /)
+    expect((await namesOf('HLPW')).every(({ source }) => source === 'llm')).toBe(true)
+  })
+
+  it.each<[string, Reaction]>([
+    ['hangs', hangs],
+    ['trickles', trickles],
+  ])('that %s is given up after the time limit, and asked again', async (what, trouble) => {
+    let spoiled = 0
+    behave = () => (spoiled++ < 1 ? trouble : subjects)
+    const { code, stderr } = await nameWith(`silent: ${what}`, ['--firm', 'HLPW'], { QUARTERDECK_CHAT_TIMEOUT: '1' })
+    expect(`${code} ${stderr}`).toMatch(/^0 /)
+    expect(server.asked).toHaveLength(2)
+  })
+})
+
+describe('names that cannot be used', () => {
+  // The second question holds those alone that were of no use the first time.
+  it.each<[string, Reaction, 'all' | 'one']>([
+    ['empty ones', namesEmpty, 'all'],
+    ['names that are all alike', namesAllAlike, 'all'],
+    ['one less than asked for', namesTooFew, 'one'],
+    ['names that are nowhere in the topic', subjectsAs(() => 'Purple giraffes'), 'all'],
+  ])('go back once, together, and are good the second time: %s', async (what, first, again) => {
+    const topics = (await namesOf('HLPW')).length
+    behave = ({ data }) => (data.some(({ refused }) => refused) || data.length < topics ? subjects : first)
+    const { code, stderr } = await nameWith(`second time: ${what}`, ['--firm', 'HLPW'])
+    expect(`${code} ${stderr}`).toMatch(/^0 /)
+    expect(server.asked.map(({ ids }) => ids.length)).toEqual([topics, again === 'all' ? topics : 1])
+    const names = await namesOf('HLPW')
+    expect(names.every(({ source }) => source === 'llm')).toBe(true)
+    expect(new Set(names.map(({ name }) => String(name).toLowerCase())).size).toBe(names.length)
+  })
+
+  it('are keyword names in the end, one by one, all distinct, and the answers are not asked for again', async () => {
+    behave = () =>
+      subjectsAs(({ id, keywords }) => (id === 1 ? ' ' : id <= 3 ? 'Purple giraffes' : `More ${keywords[0]}`))
+    expect((await nameWith('stubborn', ['--firm', 'HLPW'])).stderr).toMatch(/"Purple giraffes" cannot be used/)
+    const names = await namesOf('HLPW')
+    expect(names.slice(0, 3).map(({ source }) => source)).toEqual(['keywords', 'keywords', 'keywords'])
+    expect(names.slice(3).every(({ source }) => source === 'llm')).toBe(true)
+    expect(new Set(names.map(({ name }) => String(name).toLowerCase())).size).toBe(names.length)
+    server.asked.length = 0
+    expect((await nameWith('stubborn', ['--firm', 'HLPW'])).stderr).toMatch(/nothing left to do/)
+    expect((await nameWith('stubborn', ['--firm', 'HLPW', '--force'])).code).toBe(0)
+    expect(server.asked).toHaveLength(0)
+  })
+
+  it('of one firm that gets no JSON at all stay as they are for now, and the next run asks for that firm alone', async () => {
+    let spoiled = ''
+    behave = ({ body }) => {
+      spoiled ||= body.messages[1].content
+      return body.messages[1].content === spoiled ? saysNoJson : subjects
     }
+    const { code, stderr } = await nameWith('no JSON')
+    expect(code).toBe(0)
+    expect(stderr).toMatch(
+      /answered twice in a form that cannot be used: .*; [A-Z]+ has names of before, or of keywords, for now/,
+    )
+    expect(await sources()).toEqual([{ source: 'llm', n: 111 }]) // what another model has named stays better than keywords
+    expect(server.asked).toHaveLength(FIRMS + 1) // the spoiled one is asked a second time
+    server.asked.length = 0
+    behave = () => subjects
+    expect((await nameWith('no JSON')).code).toBe(0)
+    expect(server.asked).toHaveLength(1)
+    expect(await sources()).toEqual([{ source: 'llm', n: 111 }])
+  })
+})
+
+describe('a spending limit', () => {
+  const limited = (dollars: string) => ({ QUARTERDECK_CHAT_DOLLARS: dollars })
+
+  it('ends asking before it is passed, names the rest by keywords, and a higher one asks for the rest alone', async () => {
+    await succeed(['cluster-firm', '--quarter', QUARTER, '--force'], { home }) // which takes all names away
+    const before = Number((await costs()).dollars)
+    const limit = before + 0.02
+    const { code, stderr } = await nameWith('dear', [], limited(String(limit)))
+    expect(code).toBe(0)
+    expect(stderr).toMatch(
+      /warning: the spending limit of QUARTERDECK_CHAT_DOLLARS is reached: \d+ firms left with names/,
+    )
+    expect((await sources()).map(({ source }) => source)).toEqual(['keywords', 'llm'])
+    expect(Number((await costs()).dollars)).toBeLessThanOrEqual(limit)
+    const asked = server.asked.length
+    expect(asked).toBeGreaterThan(0)
+    expect(asked).toBeLessThan(FIRMS)
+    // The limit is the quarter's, not the run's: a crash loop cannot spend without end.
+    expect((await nameWith('dear', [], limited(String(limit)))).code).toBe(0)
+    expect(Number((await costs()).dollars)).toBeLessThanOrEqual(limit)
+    expect((await nameWith('dear', [], limited(String(before + 1)))).code).toBe(0)
+    expect(server.asked).toHaveLength(FIRMS)
+    expect(await sources()).toEqual([{ source: 'llm', n: 111 }])
+  })
+
+  it('needs a price', async () => {
+    const { code, stderr } = await nameWith('of no price', [], { ...limited('1'), QUARTERDECK_CHAT_PRICE: '' })
+    expect(code).toBe(1)
+    expect(stderr).toContain('QUARTERDECK_CHAT_PRICE')
+    expect(server.asked).toHaveLength(0)
+  })
+})
+
+describe('a run that is killed', () => {
+  it('has kept every answer that it went on from, so that only what was in flight is asked again', async () => {
+    // Four in flight: when the ninth request comes, five have been answered and their firms are done.
+    const env = settings('killed', { QUARTERDECK_CHAT_CONCURRENCY: '4' })
+    behave = ({ number }) => (number <= 5 ? subjects : hangs)
+    const child = start(['name-topics', '--quarter', QUARTER], { home, env })
+    await server.request(9)
+    child.kill('SIGKILL')
+    await new Promise(resolve => child.on('close', resolve))
+    const questions = server.asked.map(({ body }) => body.messages[1].content)
+    server.asked.length = 0
+    behave = () => subjects
+    expect((await quarterdeck(['name-topics', '--quarter', QUARTER], { home, env })).code).toBe(0)
+    const asked = server.asked.map(({ body }) => body.messages[1].content)
+    expect(asked).toHaveLength(FIRMS - 5)
+    expect(asked.filter(question => questions.slice(0, 5).includes(question))).toEqual([])
+    expect(questions.slice(5).every(question => asked.includes(question))).toBe(true)
+  })
+
+  it('at random moments, again and again, pays at most for what was in flight and ends with the names of a whole run', async () => {
+    const whole = await nameWith('undisturbed')
+    expect(whole.code).toBe(0)
+    const names = await rows('select topic_id, name, summary from topic_names order by 1')
+    server.asked.length = 0
+    behave = () => after(20, subjects)
+    const env = settings('disturbed', { QUARTERDECK_CHAT_CONCURRENCY: '2' })
+    let kills = 0
+    // Killed as soon as so many requests more have come: the moment within the answers differs each time.
+    for (const more of [1, 3, 2, 5, 1]) {
+      const child = start(['name-topics', '--quarter', QUARTER], { home, env })
+      const ended = new Promise<boolean>(resolve => child.on('close', () => resolve(true)))
+      await Promise.race([server.request(server.asked.length + more), ended])
+      child.kill('SIGKILL')
+      await ended
+      kills++
+    }
+    expect((await quarterdeck(['name-topics', '--quarter', QUARTER], { home, env })).code).toBe(0)
+    const questions = server.asked.map(({ body }) => body.messages[1].content)
+    expect(new Set(questions).size).toBe(FIRMS)
+    expect(questions.length - FIRMS).toBeLessThanOrEqual(2 * kills)
+    expect(await rows('select topic_id, name, summary from topic_names order by 1')).toEqual(names)
   })
 })

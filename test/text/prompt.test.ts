@@ -30,10 +30,15 @@ describe('a prompt', () => {
   })
 
   it('comes with the product for topics and for themes', () => {
-    const topics = fillPrompt(shipped('name-topics.md'), { firm: '"MU"', quarter: '"2016Q4"', topics: '[{"id":1}]' })
+    const topics = fillPrompt(shipped('name-topics.md'), {
+      firm: '"MU"',
+      quarter: '"2016Q4"',
+      taken: '[]',
+      topics: '[{"id":1}]',
+    })
     expect(topics.user).toContain('[{"id":1}]')
     expect(topics.system).not.toBe('')
-    const themes = fillPrompt(shipped('name-themes.md'), { quarter: '"2016Q4"', themes: '[{"id":7}]' })
+    const themes = fillPrompt(shipped('name-themes.md'), { quarter: '"2016Q4"', taken: '[]', themes: '[{"id":7}]' })
     expect(themes.user).toContain('[{"id":7}]')
   })
 })
@@ -61,7 +66,7 @@ describe('transcript text in a prompt', () => {
   })
 
   it('goes into the question for themes in the same way', () => {
-    const topics = [{ name: nasty, summary: nasty }]
+    const topics = [{ firm: 'MU', name: nasty, summary: nasty }]
     const data = themesAsData([{ id: 1, firms: 37, keywords: ['opioid'], topics }])
     expect(data).not.toMatch(/[<>`\n\r\u2028\u202e]/)
     expect(JSON.parse(data)).toEqual([{ id: 1, firms: 37, keywords: ['opioid'], topics }])
@@ -82,10 +87,37 @@ describe('names in an answer', () => {
     expect(good.get('2')?.name).toBe('Loan growth')
   })
 
-  it('are read from text too, in a fence or not, and from an answer about themes', () => {
-    const json = JSON.stringify({ themes: [entry(1, 'Opioids')] })
-    expect(parseNames(json, ['1']).good.get('1')?.name).toBe('Opioids')
-    expect(parseNames(`\`\`\`json\n${json}\n\`\`\``, ['1']).good.get('1')?.name).toBe('Opioids')
+  it('are read from an answer about themes too', () => {
+    expect(parseNames({ themes: [entry(1, 'Opioids')] }, ['1']).good.get('1')?.name).toBe('Opioids')
+  })
+
+  it('lose quotation marks around them, a full stop at the end, and letters that only look otherwise', () => {
+    const nameOf = (name: string) => parseNames({ topics: [entry(1, name)] }, ['1']).good.get('1')?.name
+    expect(nameOf('"Memory pricing"')).toBe('Memory pricing')
+    expect(nameOf('“Memory pricing.”')).toBe('Memory pricing')
+    expect(nameOf('Ｍemory pricing')).toBe('Memory pricing')
+    expect(nameOf('Growth in the U.S.')).toBe('Growth in the U.S.')
+    expect(nameOf('Foreign exchange (FX)')).toBe('Foreign exchange (FX)')
+  })
+
+  it.each([
+    '=HYPERLINK("http://evil.example","Memory pricing")',
+    '@SUM(A1)',
+    '[Memory pricing](x)',
+    'Memory pricing http://evil.example',
+    'Memory\u3164pricing',
+    'Memory\ufe0f pricing',
+    'Memory \u202epricing',
+  ])('are bad where they would command a spreadsheet, or are not what they seem: %s', name => {
+    expect(reasons({ topics: [entry(1, name)] }, ['1'])).toEqual(['1'])
+    expect(reasons({ topics: [entry(1, 'Memory pricing', name.replace('\u202e', '='))] }, ['1'])).toEqual(
+      /^[=@]|[[:]/.test(name) ? ['1'] : [],
+    )
+  })
+
+  it('are told cut, however long they were', () => {
+    const [bad] = parseNames({ topics: [entry(1, 'memory '.repeat(20_000))] }, ['1']).bad
+    expect(bad.name).toHaveLength(80)
   })
 
   it('are bad when empty, too long, broken over lines or not text', () => {
@@ -106,32 +138,13 @@ describe('names in an answer', () => {
     const { good, bad } = parseNames({ topics: [entry(1, 'Tax'), entry(1, 'Rate'), entry(9, 'Loan')] }, ['1', '2'])
     expect(good.size).toBe(0)
     expect(bad).toEqual([
-      { id: '1', reason: 'named twice' },
-      { id: '2', reason: 'not in the answer' },
+      { id: '1', name: 'Tax', reason: 'named twice' },
+      { id: '2', name: '', reason: 'not in the answer' },
     ])
-  })
-
-  it('are all bad when they read alike, so that they go back together', () => {
-    const { good, bad } = parseNames({ topics: [entry(1, 'Loan growth'), entry(2, 'loan Growth.'), entry(3, 'Tax')] }, [
-      '1',
-      '2',
-      '3',
-    ])
-    expect([...good.keys()]).toEqual(['3'])
-    expect(bad.map(({ id }) => id)).toEqual(['1', '2'])
-    expect(bad[0].reason).toContain('2')
   })
 
   it('are all missing from an answer that is no answer', () => {
-    for (const answer of [
-      undefined,
-      null,
-      'I cannot do that.',
-      '{"topics": [',
-      [],
-      { topics: 'none' },
-      { topics: [null, 3] },
-    ]) {
+    for (const answer of [undefined, null, 'I cannot do that.', [], { topics: 'none' }, { topics: [null, 3] }]) {
       expect(reasons(answer, ['1', '2'])).toEqual(['1', '2'])
     }
   })
