@@ -1,13 +1,20 @@
-// eval: how good and how steady the topics of a quarter or a firm are, in the figures that topic models are judged by.
-// Clusters each firm twice more in worker threads to see what stays; writes nothing but its row in `runs`.
-// What the figures are is lib/math/silhouette, lib/math/agreement and lib/text/coherence; how to read them docs/method.md.
+// eval: how good and how steady the topics of a quarter or a firm are, and whether a quarter's names and themes hold.
+// Clusters each firm twice more in worker threads to see what stays; writes nothing but its row in `runs`. What the figures
+// are is lib/math/silhouette and agreement, lib/text/coherence and names-and-themes; how to read them docs/method.md.
 
 import pLimit from 'p-limit'
 import { codeVersion } from '../lib/code-version.ts'
 import type { Command } from '../lib/command.ts'
-import { findFirm, requireQuarter, sentencesByFirm } from '../lib/db/calls.ts'
+import { findFirm, requireQuarter } from '../lib/db/calls.ts'
 import type { Database } from '../lib/db/connect.ts'
 import { boundModel, modelText } from '../lib/db/model-binding.ts'
+import {
+  aggregateState,
+  namedTopics,
+  sentencesWithTopics,
+  themesOfQuarter,
+  topicsInThemes,
+} from '../lib/db/names-and-themes.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
 import { clusteredSentences, clusterings, keywordsOfTopics } from '../lib/db/topics.ts'
@@ -21,15 +28,26 @@ import { openPool } from '../lib/pool.ts'
 import { addSentences, coherence, countsFor, diversity, topWords, type WordCounts } from '../lib/text/coherence.ts'
 import type { EvaluationJob, FirmEvaluation } from '../lib/text/firm-evaluation.ts'
 import { type FirmClusterRecipe, STANDARD_RECIPE } from '../lib/text/firm-topics.ts'
+import {
+  createTalkCounts,
+  type NameFigures,
+  nameFigures,
+  type TalkCounts,
+  type TalkFigures,
+  type ThemeFigures,
+  themeFigures,
+} from '../lib/text/names-and-themes.ts'
 import { renderTable } from '../lib/text/table.ts'
 
 export const command: Command = {
   verb: 'eval',
-  summary: 'Measure the topics of a quarter or a firm: noise, coherence, separation, stability',
+  summary: 'Measure the topics of a quarter or a firm, and its names and themes',
   about:
     'Measures the topics that cluster-firm made: how many, how much is in none, whether the words of a topic belong ' +
     'together, whether topics stand apart, and whether they come again with another seed or with a tenth of the ' +
-    'sentences taken away, for which each firm is clustered twice more by the recipe it was made with. ' +
+    'sentences taken away, for which each firm is clustered twice more by the recipe it was made with. Of a quarter ' +
+    'with names also whether they are unique, how its themes hold, and which topics and themes are talk, whole even ' +
+    'with --sample. ' +
     'docs/method.md says how to read the figures. Changes nothing.',
   flags: [
     QUARTER,
@@ -110,9 +128,14 @@ export type Evaluation = {
   diversity: number | null
   seedAri: number | null
   tenthAri: number | null
+  /** Of the whole quarter; null for a firm and where no topic has a name. */
+  namesAndThemes: NamesAndThemes | null
   seconds: number
   firmsMeasured: FirmMeasures[]
 }
+
+/** `themes` is null where there are none, or none of the topics and names as they are. */
+export type NamesAndThemes = { names: NameFigures; themes: ThemeFigures | null; talk: TalkFigures }
 
 export type EvaluateOptions = {
   quarter: string
@@ -132,7 +155,11 @@ export async function evaluate(sql: Database, options: EvaluateOptions): Promise
   const clustered = await requireClustered(sql, quarter, firmId)
   const chosen = evenly(clustered, sample ?? clustered.length)
   const wordsOfTopics = await topWordsOfFirms(sql, quarter, firmId)
-  const wordCounts = await countWordsOfQuarter(sql, quarter, [...wordsOfTopics.values()].flat())
+  const wordsOfAll = [...wordsOfTopics.values()].flat()
+  const material = firmId === undefined ? await readNamesAndThemes(sql, quarter) : undefined
+  const talkCounts = material && createTalkCounts(new Map(material.members.map(one => [one.topicId, one.themeId])))
+  const wordsOfThemes = material?.themes.map(theme => theme.topWords) ?? []
+  const wordCounts = await countWordsOfQuarter(sql, quarter, [...wordsOfAll, ...wordsOfThemes], talkCounts)
 
   const pool = openPool<EvaluationJob, FirmEvaluation | undefined>(
     new URL('../lib/text/firm-evaluation.ts', import.meta.url),
@@ -176,6 +203,17 @@ export async function evaluate(sql: Database, options: EvaluateOptions): Promise
     otherSeed: otherSeeds.size === 1 ? [...otherSeeds][0] : null,
     ...summary(firms),
     firmsTooSmall: measured.length - firms.length,
+    namesAndThemes:
+      material === undefined || talkCounts === undefined
+        ? null
+        : {
+            names: material.names,
+            themes:
+              material.themes.length === 0
+                ? null
+                : themeFigures({ topics: wordsOfAll.length, ...material, wordCounts }),
+            talk: talkCounts.figures(),
+          },
   }
   say(
     `eval ${quarter}: ${count(firms.length, 'firm')} in ${duration(seconds)}` +
@@ -233,18 +271,44 @@ async function topWordsOfFirms(
   return new Map([...keywords].map(([firm, topics]) => [firm, topics.map(topWords)]))
 }
 
-/** Also for one firm over the whole quarter: what stands together by chance is known only there. Talk is left out. */
+/** What there is to measure of a quarter's names and themes; undefined where no topic has a name. */
+async function readNamesAndThemes(sql: Database, quarter: string) {
+  const names = nameFigures(await namedTopics(sql, quarter))
+  if (names === undefined) return undefined
+  const state = await aggregateState(sql, quarter)
+  if (state !== 'done') {
+    if (state === 'stale')
+      warn(
+        `the themes of ${quarter} are of topics or names that have changed since: not measured before the next aggregate`,
+      )
+    return { names, themes: [], members: [] }
+  }
+  const themes = await themesOfQuarter(sql, quarter)
+  return {
+    names,
+    themes: themes.map(({ themeId, keywords, flags }) => ({ themeId, flags, topWords: topWords(keywords) })),
+    members: await topicsInThemes(sql, quarter),
+  }
+}
+
+/**
+ * Also for one firm over the whole quarter: what stands together by chance is known only there. Talk is left out. On the
+ * way the words of topics and themes are counted for `talkCounts`, of the sentences that were clustered, talk or not.
+ */
 async function countWordsOfQuarter(
   sql: Database,
   quarter: string,
-  topics: readonly (readonly string[])[],
+  groups: readonly (readonly string[])[],
+  talkCounts: TalkCounts | undefined,
 ): Promise<WordCounts> {
-  const counts = countsFor(topics)
-  for await (const { sentences } of sentencesByFirm(sql, quarter))
+  const counts = countsFor(groups)
+  for await (const { sentences } of sentencesWithTopics(sql, quarter)) {
     addSentences(
       counts,
       sentences.filter(sentence => sentence.talk === null).map(sentence => sentence.text),
     )
+    talkCounts?.addFirm(sentences.filter(sentence => sentence.clustered))
+  }
   return counts
 }
 
@@ -350,8 +414,6 @@ function describe(found: Evaluation, columns: number | undefined): string {
     return firm === null
       ? `No firm of ${quarter} has sentences enough for two topics: there is nothing to measure.`
       : `${firm} has too few different sentences in ${quarter} for two topics: there is nothing to measure.`
-  const share = (value: number | null) => (value === null ? '–' : `${(100 * value).toFixed(1)} %`)
-  const figure = (value: number | null) => (value === null ? '–' : value.toFixed(3))
   const small = found.firmsTooSmall > 0 ? `; ${thousands(found.firmsTooSmall)} smaller ones are left out` : ''
   const size =
     firm === null
@@ -371,6 +433,43 @@ function describe(found: Evaluation, columns: number | undefined): string {
     ['ARI, other seed', figure(found.seedAri), 'topics found again: 1 the same, 0 by chance'],
     ['ARI, tenth away', figure(found.tenthAri), 'the same, without a tenth of the sentences'],
   ]
-  const title = firm === null ? quarter : `${firm} ${quarter}`
+  const table = measuresTable(firm === null ? quarter : `${firm} ${quarter}`, rows, columns)
+  if (found.namesAndThemes === null) return table
+  return `${table}\n\n${measuresTable('names and themes', namesAndThemesRows(found.namesAndThemes), columns)}`
+}
+
+function namesAndThemesRows({ names, themes, talk }: NamesAndThemes): string[][] {
+  const shareOf = (some: readonly string[], all: number) => share(all === 0 ? null : some.length / all)
+  const ofNames = [
+    ['names unique', share(names.unique), `of ${count(names.firms, 'firm')}: no two of its names read alike`],
+    ['names distinct', share(names.distinct), 'of the firms: no two would be taken for the same'],
+    ['by keywords', share(names.byKeywords), `of the names of ${count(names.topics, 'topic')}`],
+    ['by a model', share(names.byModel), 'of them'],
+    ['talk, topics', shareOf(talk.talkTopics, talk.topics), 'of the topics: set apart by words of discourse'],
+  ]
+  if (themes === null) return ofNames
+  const flags = Object.entries(themes.flags).map(([flag, times]) => `${flag} ${thousands(times)}`)
+  return [
+    ...ofNames,
+    ['talk, themes', shareOf(talk.talkThemes, talk.themes), 'of the themes'],
+    ['themes', thousands(themes.themes), 'groups of topics across firms'],
+    ['largest theme', share(themes.largest), 'of all topics'],
+    ['in no theme', share(themes.inNone), 'of all topics'],
+    ['given to nearest', share(themes.givenToNearest), 'of all topics'],
+    ['flagged themes', thousands(themes.flagged), flags.join(', ')],
+    ['NPMI, themes', figure(themes.npmi), 'as for topics'],
+    ['diversity, themes', figure(themes.diversity), 'of the words of all themes'],
+  ]
+}
+
+function measuresTable(title: string, rows: string[][], columns: number | undefined): string {
   return renderTable([{ title }, { title: 'value', align: 'right' }, { title: 'meaning', wrap: true }], rows, columns)
+}
+
+function share(value: number | null): string {
+  return value === null ? '–' : `${(100 * value).toFixed(1)} %`
+}
+
+function figure(value: number | null): string {
+  return value === null ? '–' : value.toFixed(3)
 }

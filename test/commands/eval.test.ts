@@ -1,12 +1,13 @@
-// What `eval` says of the sample quarter, reckoned again from the tables; and that it changes nothing.
+// What `eval` says of the sample quarter, its names and themes, reckoned again from the tables; and that it changes nothing.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Evaluation, FirmMeasures } from '../../commands/eval.ts'
+import type { Evaluation, FirmMeasures, NamesAndThemes } from '../../commands/eval.ts'
 import { query } from '../../commands/sql.ts'
 import { withDatabase } from '../../lib/db/open.ts'
 import { adjustedRandIndex } from '../../lib/math/agreement.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { coherence, diversity, topWords } from '../../lib/text/coherence.ts'
+import { addWords, isTalk, plainWords, type WordTally } from '../../lib/text/plain-words.ts'
 import { fingerprints, quarterdeck, sample, scratchHome, succeed } from '../run.ts'
 import { countWords } from '../text/count-words.ts'
 
@@ -107,6 +108,11 @@ describe('eval of a quarter', () => {
       expect(table).toContain(measure)
     expect(table).toContain(`${(100 * (quarter.noise ?? 0)).toFixed(1)} %`)
   })
+
+  it('says nothing of names and themes where there are none', async () => {
+    expect(quarter.namesAndThemes).toBe(null)
+    expect(await succeed(['eval', '--quarter', QUARTER], { home })).not.toMatch(/names|theme/)
+  })
 })
 
 describe('eval of a firm', () => {
@@ -141,6 +147,135 @@ describe('eval of a firm', () => {
     await succeed(again, { home })
     expect(await topicsOf()).toEqual(first)
   })
+})
+
+describe('eval of names and themes', () => {
+  let found: NamesAndThemes
+  const measured = async (words: readonly string[] = []): Promise<NamesAndThemes> => {
+    const { namesAndThemes } = await figures(['--sample', '1', ...words])
+    if (namesAndThemes === null) throw new Error('names and themes were not measured')
+    return namesAndThemes
+  }
+  const plainOf = async (column: string, owner: string) => {
+    const said = await rows(`
+      select ${owner} as owner, ${column} as id, s.text from topic_sentences ts
+      join sentences s using (quarter, sentence_id) left join theme_topics m on m.topic_id = ts.topic_id
+      where ts.quarter = '${QUARTER}' and (${owner}) is not null`)
+    const tallies = new Map<string, Map<string, WordTally>>()
+    for (const { owner: whose, id, text } of said) {
+      const own = tallies.get(String(whose)) ?? new Map<string, WordTally>()
+      const tally = own.get(String(id)) ?? new Map()
+      addWords(tally, String(text))
+      tallies.set(String(whose), own.set(String(id), tally))
+    }
+    const plain = new Map<string, string[]>()
+    for (const { null: rest = new Map(), ...own } of [...tallies.values()].map(one => Object.fromEntries(one)))
+      for (const [i, words] of plainWords(Object.values(own), rest).entries()) plain.set(Object.keys(own)[i], words)
+    return plain
+  }
+  const talkOf = (plain: ReadonlyMap<string, string[]>) =>
+    [...plain.keys()].filter(id => isTalk(plain.get(id) ?? [])).sort()
+
+  beforeAll(async () => {
+    for (const verb of ['name-topics', 'aggregate']) await succeed([verb, '--quarter', QUARTER], { home })
+    found = await measured()
+  }, 60_000)
+
+  it('counts names and themes of the whole quarter, with --sample too', async () => {
+    expect(found.names).toEqual({
+      topics: quarter.topics,
+      firms: 14,
+      unique: 1,
+      distinct: expect.closeTo(1, 0),
+      byKeywords: 1,
+      byModel: 0,
+    })
+    const [stored] = await rows(`
+      select count(*)::int as themes, max(topics)::float / ${quarter.topics} as largest,
+        1 - sum(topics)::float / ${quarter.topics} as "inNone",
+        (select count(*) from theme_topics where given_to_nearest)::float / ${quarter.topics} as "givenToNearest",
+        count(*) filter (where flags <> '{}')::int as flagged
+      from themes`)
+    const { npmi, diversity: _, flags, ...counted } = found.themes ?? { npmi: null, diversity: null, flags: {} }
+    expect(Object.keys(counted).sort()).toEqual(Object.keys(stored).sort())
+    for (const [figure, value] of Object.entries(counted)) expect(value, figure).toBeCloseTo(Number(stored[figure]), 12)
+    const flagged = await rows('select flag, count(*)::int as n from themes, unnest(flags) as flag group by 1')
+    expect(flags).toEqual(Object.fromEntries(flagged.map(row => [row.flag, row.n])))
+    expect(npmi).toBeGreaterThan(-1)
+    const whole = (await figures([])).namesAndThemes
+    expect(whole).toEqual(found)
+  })
+
+  it('measures the words of themes as it does those of topics, over the same sentences', async () => {
+    const themes = (await rows('select keywords from themes')).map(row => topWords(row.keywords as string[]))
+    const texts = await rows(`select text from sentences where quarter = '${QUARTER}' and talk is null`)
+    const counts = countWords(
+      texts.map(row => String(row.text)),
+      themes,
+    )
+    expect(found.themes?.npmi).toBeCloseTo(meanOf(themes.map(theme => coherence(theme, counts) ?? null)), 10)
+    expect(found.themes?.diversity).toBe(diversity(themes))
+  })
+
+  it('judges talk by all sentences: a topic within its firm, a theme among all topics', async () => {
+    const ofTopics = await plainOf('ts.topic_id', 'ts.firm_id')
+    const ofThemes = await plainOf('m.theme_id', 'case when ts.topic_id is not null then 1 end')
+    const themes = (await rows('select count(*)::int as n from themes'))[0].n
+    expect([ofTopics.size, ofThemes.size]).toEqual([quarter.topics, themes])
+    expect(found.talk).toEqual({
+      topics: quarter.topics,
+      themes,
+      talkTopics: talkOf(ofTopics),
+      talkThemes: talkOf(ofThemes),
+    })
+  })
+
+  it('sees names that read alike, and who gave them', async () => {
+    await withDatabase(
+      settings,
+      sql => sql`
+        update topic_names set source = 'llm',
+          name = (select upper(name) || '!' from topic_names where topic_id = ${`${QUARTER}/HLPW/01`})
+        where topic_id = ${`${QUARTER}/HLPW/02`}`,
+    )
+    const { names } = await measured()
+    expect(names.unique).toBeCloseTo(13 / 14, 12)
+    expect(names.byModel).toBeCloseTo(1 / quarter.topics, 12)
+    expect(names.byKeywords).toBeCloseTo(1 - 1 / quarter.topics, 12)
+  })
+
+  it('prints them as a table of their own, and not for a firm', async () => {
+    const tables = (await succeed(['eval', '--quarter', QUARTER, '--sample', '1'], { home })).split('\n\n')
+    expect(tables).toHaveLength(2)
+    expect(tables[1]).toMatch(/^names and themes +value +meaning/)
+    for (const measure of ['names unique', 'by keywords', 'by a model', 'largest theme', 'in no theme', 'talk, themes'])
+      expect(tables[1]).toContain(measure)
+    const firm = ['--firm', 'HLPW']
+    expect((await figures(firm)).namesAndThemes).toBe(null)
+    expect(await succeed(['eval', '--quarter', QUARTER, ...firm], { home })).not.toContain('names and themes')
+  })
+
+  it('leaves out themes of topics or names that have changed since, and says so', async () => {
+    const setState = (state: string) =>
+      withDatabase(settings, sql => sql`update work set state = ${state} where stage = 'aggregate'`)
+    await setState('stale')
+    const { stdout, stderr } = await quarterdeck(['eval', '--quarter', QUARTER, '--sample', '1', '--json'], { home })
+    await setState('done')
+    expect(JSON.parse(stdout).namesAndThemes).toMatchObject({ themes: null, talk: { themes: 0 } })
+    expect(stderr).toMatch(/themes of 2024Q3 are of topics or names that have changed since/)
+  })
+
+  it('finds under a twentieth of the topics and themes to be talk, and many more where talk is left in', async () => {
+    const shares = ({ talk }: NamesAndThemes) => [
+      talk.talkTopics.length / talk.topics,
+      talk.talkThemes.length / talk.themes,
+    ]
+    for (const share of shares(found)) expect(share).toBeLessThan(0.05)
+    await succeed(['cluster-firm', '--quarter', QUARTER, '--with-talk'], { home })
+    for (const verb of ['name-topics', 'aggregate']) await succeed([verb, '--quarter', QUARTER], { home })
+    for (const share of shares(await measured())) expect(share).toBeGreaterThan(0.1)
+    await succeed(['cluster-firm', '--quarter', QUARTER], { home })
+  }, 120_000)
 })
 
 describe('eval of what cannot be measured', () => {
