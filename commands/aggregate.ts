@@ -25,10 +25,17 @@ import { replaceTopicVectors } from '../lib/db/vectors.ts'
 import { ALL_FIRMS, finishWork, openWork, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
 import { messageOf, UserError } from '../lib/errors.ts'
 import { FORCE, JSON_OUTPUT, numberFlag, QUARTER, quarterFlag, switchFlag, wholeNumberFlag } from '../lib/flags.ts'
-import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
+import { count, duration, progress, say, spent, thousands, warn } from '../lib/log.ts'
 import type { Neighbors } from '../lib/math/neighbors.ts'
 import { seedFrom } from '../lib/math/random.ts'
-import { firstNeighborhoods, THEME_RECIPE, type ThemeJob, type ThemeRecipe, type Themes } from '../lib/math/themes.ts'
+import {
+  fewestForThemes,
+  firstNeighborhoods,
+  THEME_RECIPE,
+  type ThemeJob,
+  type ThemeRecipe,
+  type Themes,
+} from '../lib/math/themes.ts'
 import { type Asker, openAsker, promptHash } from '../lib/model/ask-once.ts'
 import { type Embedder, openEmbedder } from '../lib/model/embedder.ts'
 import { DEVICE_PAYS, nearestNeighborsOnDevice } from '../lib/model/nearest.ts'
@@ -117,7 +124,7 @@ export const command: Command = {
           return { done, counts: { themes, topics, inThemes, ...asked, dollars: dollars ?? 'unknown' } }
         },
       )
-      if (switchFlag(flags, 'json')) print(JSON.stringify(done))
+      if (switchFlag(flags, 'json')) print(JSON.stringify({ ...done, naming: asker?.spending() ?? null }))
     })
   },
 }
@@ -171,7 +178,8 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
         await replaceTopicVectors(tx, quarter, topicIds, vectors, d)
         await replaceThemes(tx, quarter, themes, memberships)
       })
-      if (done) tell(quarter, topics.length, themes, memberships, performance.now() - start)
+      if (done) tell(quarter, topics.length, recipe, themes, memberships, performance.now() - start)
+      if (done && asker !== undefined) say(`aggregate ${quarter}: the themes' names took ${spent(asker.spending())}`)
       if (failure !== undefined) throw failure // the themes are there, named by keywords for now
       return done
     })
@@ -211,10 +219,18 @@ function rowsOf(
 function tell(
   quarter: string,
   topics: number,
+  recipe: ThemeRecipe,
   themes: readonly Theme[],
   memberships: readonly ThemeTopic[],
   milliseconds: number,
 ): void {
+  if (themes.length === 0) {
+    const fewest = fewestForThemes(recipe, topics)
+    const why =
+      topics < fewest ? `with fewer than ${fewest} there is nothing to tell apart` : 'no three are alike enough'
+    say(`aggregate ${quarter}: no themes; ${count(topics, 'topic')}, ${thousands(topics)} in none: ${why}`)
+    return
+  }
   const given = memberships.filter(one => one.givenToNearest).length
   const flagged = themes.filter(theme => theme.flags.length > 0).length
   say(
@@ -250,12 +266,26 @@ function textOfTopic({ name, keywords, source }: TopicOfQuarter): string {
   return source === 'keywords' ? keywordSummary(keywords) : `${name}. ${keywordSummary(keywords)}`
 }
 
-// In workers: it takes seconds to minutes, in which the leases have to be renewed.
+// How often the worker's count is looked at; the line itself is told when it is due.
+const LOOK_MILLISECONDS = 500
+
+// In a worker: it takes seconds to minutes, in which the leases have to be renewed.
 async function cluster(job: ThemeJob, threads: number): Promise<Themes> {
+  const neighbors = await neighborsFor(job, threads)
+  const epochsDone = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  const bar = progress('aggregate: layout', job.recipe.epochs, 'epochs')
+  let told = 0
+  const timer = setInterval(() => {
+    const done = Atomics.load(epochsDone, 0)
+    bar.step(done - told)
+    told = done
+  }, LOOK_MILLISECONDS)
   const pool = openPool<ThemeJob, Themes>(new URL('../lib/math/themes.ts', import.meta.url), 'clusterThemes', 1)
   try {
-    return await pool.run({ ...job, neighbors: await neighborsFor(job, threads) })
+    return await pool.run({ ...job, neighbors, epochsDone })
   } finally {
+    clearInterval(timer)
+    bar.end()
     await pool.close()
   }
 }
@@ -356,11 +386,15 @@ async function nameThemes(
       const name = found.names[place]
       return name === undefined ? byKeywords : { name: name.name, summary: name.summary, source: 'llm' }
     })
-    for (const { name, reason } of found.refused.values())
-      say(`aggregate: keywords name a theme, ${JSON.stringify(name)} cannot be used: ${reason}`)
-    if (found.unusable !== undefined) warn(`${found.unusable}; keywords name themes for now`)
+    const refused = [...found.refused.values()]
+    if (refused.length > 0)
+      say(
+        `aggregate: keywords name ${count(refused.length, 'theme')}, as ${JSON.stringify(refused[0].name)} cannot be used: ` +
+          refused[0].reason,
+      )
+    if (found.unusable !== undefined) warn(`${found.unusable}; keywords name themes${found.askAgain ? ' for now' : ''}`)
     if (found.overLimit) warn('the spending limit of QUARTERDECK_CHAT_DOLLARS is reached: keywords name themes for now')
-    complete = found.unusable === undefined && !found.overLimit
+    complete = !found.askAgain
   }
   return { names: distinct(names, drafts), complete }
 }

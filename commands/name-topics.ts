@@ -13,11 +13,13 @@ import { recorded } from '../lib/db/runs.ts'
 import { replaceTopicNames, shownTopics, type TopicName, type TopicToName, topicsToName } from '../lib/db/topics.ts'
 import { type Claim, finishWork, openWork, requireEarlier, workLeft, workThrough } from '../lib/db/work.ts'
 import { FIRM, FOLLOW, FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag, textFlag } from '../lib/flags.ts'
-import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
+import { count, dollars, duration, progress, say, spent, thousands, warn } from '../lib/log.ts'
 import { type AnswerStore, type Asker, foresee, openAsker, promptHash } from '../lib/model/ask-once.ts'
+import { priceOf } from '../lib/model/chat-prices.ts'
 import type { Settings } from '../lib/settings.ts'
 import { keywordName, keywordSummary, uniqueNames } from '../lib/text/names.ts'
 import { askForNames, firstQuestions, type NamingTask, type TopicShown, topicQuestions } from '../lib/text/naming.ts'
+import type { Refused } from '../lib/text/prompt.ts'
 import { renderTable } from '../lib/text/table.ts'
 
 export const command: Command = {
@@ -126,8 +128,6 @@ function recipeOf(model: string | undefined, template: string): string {
   return model === undefined ? KEYWORD_RECIPE : JSON.stringify({ source: 'llm', model, prompt: promptHash(template) })
 }
 
-const FOR_NOW = 'names of before, or of keywords, for now'
-
 /** Done for now, with names of a model among the others: the next run with a key asks again, and one without leaves them. */
 function unfinished(recipe: string): string {
   return JSON.stringify({ ...JSON.parse(recipe), source: 'llm', unfinished: true })
@@ -152,7 +152,7 @@ export async function nameTopics(sql: Database, options: NameOptions): Promise<N
     if (naming === undefined && todo > 0)
       say('name-topics: no XAI_API_KEY, so the keywords name the topics; a later run with a key renames them')
     const bar = progress(`name-topics ${quarter}`, todo, 'firms')
-    const cost = () => (naming ? `${count(naming.spending().requests, 'request')}, ${dollarsOf(naming)}` : '')
+    const cost = () => (naming ? spent(naming.spending()) : '')
     const name = async (claim: Claim) => {
       await nameFirm(sql, claim, template, recipe, naming, result)
       bar.step(1, cost)
@@ -165,29 +165,20 @@ export async function nameTopics(sql: Database, options: NameOptions): Promise<N
   const done = { ...named, ...(naming?.spending() ?? nothingSpent) }
   if (overLimit > 0)
     warn(
-      `the spending limit of QUARTERDECK_CHAT_DOLLARS is reached: ${count(overLimit, 'firm')} left with ${FOR_NOW}; ` +
+      `the spending limit of QUARTERDECK_CHAT_DOLLARS is reached: ${count(overLimit, 'firm')} left with names of before, or of keywords, for now; ` +
         'a run with a higher limit asks for the rest',
     )
-  say(`name-topics ${quarter}: ${done.firms === 0 ? 'nothing left to do' : summaryOf(done, naming, start)}`)
+  say(
+    `name-topics ${quarter}: ${done.firms === 0 ? 'nothing left to do' : summaryOf(done, naming !== undefined, start)}`,
+  )
   return done
 }
 
-function summaryOf(done: NameResult, naming: Asker | undefined, start: number): string {
+function summaryOf(done: NameResult, asked: boolean, start: number): string {
   const seconds = (performance.now() - start) / 1000
   const named = `${count(done.firms, 'firm')} in ${duration(seconds)}; ${count(done.byModel + done.byKeywords, 'topic')} named`
-  if (naming === undefined) return named
-  return (
-    `${named}, ${thousands(done.byKeywords)} of them by keywords; ${count(done.requests, 'request')}, ` +
-    `${thousands(done.promptTokens + done.completionTokens)} tokens, ${dollarsOf(naming)}`
-  )
-}
-
-function dollarsOf(naming: Asker): string {
-  return dollarText(naming.spending().dollars)
-}
-
-function dollarText(amount: number | null): string {
-  return amount === null ? 'of unknown price' : `$${amount.toFixed(amount < 10 ? 4 : 2)}`
+  if (!asked) return named
+  return `${named}, ${thousands(done.byKeywords)} of them by keywords; ${spent(done)}`
 }
 
 type Tally = { firms: number; byModel: number; byKeywords: number; overLimit: number }
@@ -208,16 +199,15 @@ async function nameFirm(
   if (naming && topics.length > 0) {
     const task = await namingTask(sql, claim, topics, template)
     const found = await askForNames(task, question => naming.ask(question))
-    const isUnfinished = found.unusable !== undefined || found.overLimit
     names = names.map((before, place) => {
       const name = found.names[place]
       if (name !== undefined) return { ...name, source: 'llm' }
-      return isUnfinished ? before : nameByKeywords(topics[place])
+      return found.refused.has(place) ? nameByKeywords(topics[place]) : before
     })
-    itsRecipe = isUnfinished ? unfinished(recipe) : recipe
-    for (const [, { name, reason }] of found.refused)
-      say(`name-topics: ${firmId}: keywords name a topic, ${JSON.stringify(name)} cannot be used: ${reason}`)
-    if (found.unusable !== undefined) warn(`${found.unusable}; ${firmId} has ${FOR_NOW}`)
+    itsRecipe = found.askAgain ? unfinished(recipe) : recipe
+    tellRefused(firmId, [...found.refused.values()])
+    if (found.unusable !== undefined)
+      warn(`${found.unusable}; ${firmId} has names of before, or of keywords${found.askAgain ? ', for now' : ''}`)
     if (found.overLimit) tally.overLimit++
   }
   const distinct = uniqueNames(names.map((name, i) => ({ name: name.name, keywords: topics[i].keywords })))
@@ -229,6 +219,15 @@ async function nameFirm(
     if (row.source === 'llm') tally.byModel++
     else tally.byKeywords++
   }
+}
+
+function tellRefused(firmId: string, refused: readonly Refused[]): void {
+  if (refused.length === 0) return
+  const [{ name, reason }] = refused
+  say(
+    `name-topics: ${firmId}: keywords name ${count(refused.length, 'topic')}, ` +
+      `${refused.length === 1 ? 'its name' : 'their names'} cannot be used: ${JSON.stringify(name)}, ${reason}`,
+  )
 }
 
 // As many as BERTopic shows its language models; five cost a quarter more.
@@ -300,28 +299,30 @@ export async function foreseeNaming(
     const topics = await topicsToName(sql, quarter, id)
     plan.topics += topics.length
     for (const question of firstQuestions(await namingTask(sql, { quarter, firmId: id }, topics, template))) {
-      const { kept, promptTokens, completionTokens, dollars } = await foresee(question, settings, store)
+      const { kept, promptTokens, completionTokens, dollars: cost } = await foresee(question, settings, store)
       if (kept) plan.kept++
       else plan.requests++
       plan.promptTokens += promptTokens
       plan.completionTokens += completionTokens
-      plan.dollars = plan.dollars === null || dollars === null ? null : plan.dollars + dollars
+      plan.dollars = plan.dollars === null || cost === null ? null : plan.dollars + cost
     }
   }
-  return { ...plan, spent: await store.spent(), limit: settings.chatDollars ?? null }
+  return { ...plan, spent: await store.spent(priceOf(settings)), limit: settings.chatDollars ?? null }
 }
 
 function describePlan(plan: NamingPlan): string {
-  const { quarter, model, firms, topics, requests, kept, promptTokens, completionTokens, spent, limit } = plan
+  const { quarter, model, firms, topics, requests, kept, promptTokens, completionTokens, limit } = plan
   const lines = [
     `name-topics ${quarter} would ask ${model} ${count(requests, 'time')} for ${count(topics, 'topic')} of ${count(firms, 'firm')}:`,
-    `some ${thousands(promptTokens)} tokens of questions and ${thousands(completionTokens)} of answers, ${dollarText(plan.dollars)}.`,
-    'Names that cannot be used, or read alike, are asked for once more.',
+    `some ${thousands(promptTokens)} tokens of questions and ${thousands(completionTokens)} of answers, ${dollars(plan.dollars)}.`,
+    'Names that cannot be used, or read alike, are asked for once more, and naming the themes takes a question or two.',
   ]
   if (kept > 0) lines.push(`${count(kept, 'answer')} kept from before cost nothing.`)
-  if (spent > 0 || limit !== null)
+  if (plan.spent > 0 || limit !== null)
     lines.push(
-      `${dollarText(spent)}${limit === null ? '' : ` of at most ${dollarText(limit)}`} spent on the quarter so far.`,
+      `${dollars(plan.spent)}${limit === null ? '' : ` of at most ${dollars(limit)}`} spent on the quarter so far.`,
     )
+  if (limit !== null && plan.dollars !== null && plan.spent + plan.dollars > limit)
+    lines.push('That will not do for all: the keywords will name the rest.')
   return [...lines, 'This is a dry run: nothing was asked and nothing changed.'].join('\n')
 }

@@ -80,3 +80,18 @@ export function thousands(n: number): string {
 export function count(n: number, thing: string): string {
   return `${thousands(n)} ${thing}${n === 1 ? '' : 's'}`
 }
+
+/** A sum of dollars, to the hundredth of a cent where it is small. */
+export function dollars(amount: number | null): string {
+  return amount === null ? 'of unknown price' : `$${amount.toFixed(amount < 10 ? 4 : 2)}`
+}
+
+/** What a language model has cost: requests, tokens of both kinds, dollars. */
+export function spent(by: {
+  requests: number
+  promptTokens: number
+  completionTokens: number
+  dollars: number | null
+}) {
+  return `${count(by.requests, 'request')}, ${thousands(by.promptTokens + by.completionTokens)} tokens, ${dollars(by.dollars)}`
+}

@@ -27,10 +27,13 @@ export function answerStore(sql: Queries, quarter: string) {
         values (${hash}, ${model}, ${answer}, ${promptTokens}, ${completionTokens}, ${dollars}, ${quarter})
         on conflict (prompt_hash) do nothing`
     },
-    /** Dollars of all answers for this quarter; those of unknown price count nothing. */
-    async spent(): Promise<number> {
+    /** Dollars of all answers for this quarter; where none were told, by tokens and a price per million. */
+    async spent(price: { in: number; out: number } = { in: 0, out: 0 }): Promise<number> {
       const [{ dollars }] = await sql<{ dollars: number }[]>`
-        select coalesce(sum(dollars), 0) as dollars from chat_answers where quarter = ${quarter}`
+        select coalesce(sum(coalesce(
+          dollars, (prompt_tokens * ${price.in}::float8 + completion_tokens * ${price.out}::float8) / 1e6
+        )), 0) as dollars
+        from chat_answers where quarter = ${quarter}`
       return dollars
     },
   }

@@ -88,6 +88,8 @@ export type LayoutSettings = {
   negativeSampleRate: number
   forces: Forces
   random: Random
+  /** Hears of every epoch as it ends. */
+  onEpoch?: (() => void) | undefined
 }
 
 /**
@@ -104,7 +106,7 @@ export function layOut(
   c: number,
   options: LayoutSettings,
 ): Float32Array {
-  const { epochs, negativeSampleRate, forces, random } = options
+  const { epochs, negativeSampleRate, forces, random, onEpoch } = options
   const { push, pull, move, memory } = kernels()
   const edges = graph.from.length
   const stride = Math.ceil(c / 4) * 4
@@ -182,6 +184,7 @@ export function layOut(
     )
     move(at.positions, at.velocity, at.force, at.stiffness, n, stride, MOMENTUM, rate, LONGEST_STEP)
     first = (first + pushers) % n
+    onEpoch?.()
   }
 
   const positions = new Float32Array(n * c)

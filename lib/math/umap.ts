@@ -25,6 +25,8 @@ export type LayoutOptions = {
    */
   negativeSampleRate?: number
   seed: number
+  /** Hears of every step as it is done. */
+  onEpoch?: () => void
 }
 
 export type UmapOptions = LayoutOptions & {
@@ -46,7 +48,7 @@ export function umap(data: Table, n: number, d: number, options: UmapOptions): F
 
 /** The same from neighbours that are known already, such as those that an accelerator found. */
 export function umapFromNeighbors(neighbors: Neighbors, n: number, options: LayoutOptions): Float32Array {
-  const { nComponents, minDist, spread = 1, epochs, negativeSampleRate = 2, seed } = options
+  const { nComponents, minDist, spread = 1, epochs, negativeSampleRate = 2, seed, onEpoch } = options
   requireWhole('nComponents', nComponents, 1)
   requireWhole('epochs', epochs, 0)
   if (!(negativeSampleRate >= 0)) {
@@ -60,5 +62,6 @@ export function umapFromNeighbors(neighbors: Neighbors, n: number, options: Layo
     negativeSampleRate,
     forces: forcesFor(minDist, spread),
     random,
+    onEpoch,
   })
 }

@@ -24,8 +24,8 @@ export type KeptAnswer = {
 export type AnswerStore = {
   find(hash: string): Promise<KeptAnswer | undefined>
   keep(hash: string, answer: KeptAnswer): Promise<void>
-  /** Dollars that answers kept for this quarter have cost so far. */
-  spent(): Promise<number>
+  /** Dollars that answers kept for this quarter have cost so far; those of unknown cost by their tokens and this price. */
+  spent(price: ChatPrice | undefined): Promise<number>
 }
 
 export type ChatQuestion = {
@@ -41,8 +41,11 @@ export type ChatQuestion = {
 export type Asked =
   /** `model` is the one that answered, by the server's word; `hash` is what the answer is kept by. */
   | { answer: unknown; model: string; hash: string }
-  /** The model answered twice in no form that can be used, or not at all. Other questions may go better. */
-  | { unusable: string }
+  /**
+   * No answer that can be used; other questions may go better. `paid` where the model answered twice, and would be paid for
+   * a third time; where it refused, another day costs nothing.
+   */
+  | { unusable: string; paid: boolean }
   /** The limit on spending forbids the request, and nothing was sent. */
   | { overLimit: true }
 
@@ -93,7 +96,7 @@ export type AskerOptions = {
 /** Asks by any chat, and keeps in any store. */
 export function askerOf(chat: Chat, options: AskerOptions, store: AnswerStore): Asker {
   const { model, concurrency, price, dollars } = options
-  const purse = openPurse(dollars, store.spent)
+  const purse = openPurse(dollars, () => store.spent(price))
   const limit = pLimit(concurrency)
   // Questions in hand, so that the same one twice at a time is one; and those that this run has got no use out of.
   const asked = new Map<string, Promise<Asked>>()
@@ -122,7 +125,7 @@ export function askerOf(chat: Chat, options: AskerOptions, store: AnswerStore): 
       if ('answer' in standing) return standing
       begun ??= standing.attempt
       if (standing.attempt > begun || requests === ROUNDS)
-        return { unusable: `${model} answered twice in a form that cannot be used: ${standing.fault}` }
+        return { unusable: `${model} answered twice in a form that cannot be used: ${standing.fault}`, paid: true }
       const refused = await request(question, standing)
       if (refused !== undefined) return refused
     }
@@ -131,11 +134,11 @@ export function askerOf(chat: Chat, options: AskerOptions, store: AnswerStore): 
   async function request(
     question: ChatQuestion,
     { messages, hash }: Missing,
-  ): Promise<{ unusable: string } | { overLimit: true } | undefined> {
+  ): Promise<{ unusable: string; paid: boolean } | { overLimit: true } | undefined> {
     const expected = dollarsOf(expectedTokens(messages, question), price)
     return await purse.within(expected, async () => {
       const replied = await chat.ask({ ...question, messages })
-      if ('unusable' in replied) return replied
+      if ('unusable' in replied) return { ...replied, paid: false }
       const { raw, ...reply } = replied
       const kept = { ...reply, answer: raw, dollars: reply.dollars ?? dollarsOf(reply, price) }
       await store.keep(hash, kept) // before all else: it is paid for

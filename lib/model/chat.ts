@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import OpenAI, { APIError } from 'openai'
 import { UserError } from '../errors.ts'
+import { say } from '../log.ts'
 import { expectedTokens, type Tokens, tokensOf } from './chat-prices.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { type Clock, type Limits, openPace, REAL_CLOCK } from './pace.ts'
@@ -54,6 +55,7 @@ const FIRST_WAIT_SECONDS = 1
 const LONGEST_WAIT_SECONDS = 300
 // Questions that may go without an answer one after the other, once there was one: a third shows that it is not them.
 const PATIENCE = 2
+const SAY_AGAIN_SECONDS = 10 // as often as progress is told to a file
 // The list of models is a courtesy beside a refusal, and the person waits for the refusal.
 const LIST_SECONDS = 5
 const LISTED = 20
@@ -69,6 +71,8 @@ export function openChat(options: ChatOptions): Chat {
   const { url, key, model, timeoutSeconds, firstWaitSeconds = FIRST_WAIT_SECONDS } = options
   const { clock = REAL_CLOCK } = options
   const host = hostOf(url)
+  if (/[\s\p{C}]/u.test(key))
+    throw new UserError('XAI_API_KEY has a blank or a line break inside', 'export XAI_API_KEY again, without it')
   const client = new OpenAI({
     baseURL: url,
     apiKey: key,
@@ -87,6 +91,14 @@ export function openChat(options: ChatOptions): Chat {
   let stopped: Promise<UserError> | undefined
   // None before the first answer: until then it may be how we ask that is wrong, a response_format that nobody knows, say.
   let patience = 0
+  let saidUntil = 0
+
+  /** A minute of waiting should not look like a hang, and eight questions in trouble are one trouble. */
+  function sayOnce(line: string): void {
+    if (clock.now() < saidUntil) return
+    saidUntil = clock.now() + SAY_AGAIN_SECONDS * 1000
+    say(line)
+  }
 
   async function ask(question: Question): Promise<Reply | NoReply> {
     const { messages } = question
@@ -114,6 +126,7 @@ export function openChat(options: ChatOptions): Chat {
           stopped = stop(unusable, refused ? hintFor(error) : later)
           throw await stopped
         }
+        sayOnce(`${host} gives no answer (${reasonOf(error)}); asking again, up to ${ATTEMPTS} times`)
         // The server's word holds for everybody; our own guess only for this question.
         const asked = waitAsked(error)
         const guess = firstWaitSeconds * 2 ** (attempt - 1) * jitter(messages, attempt)
@@ -224,7 +237,9 @@ function hostOf(url: string): string {
   // The address is not repeated in any error: it may hold a password.
   const hint = 'export QUARTERDECK_CHAT_URL=https://api.x.ai/v1'
   if (!URL.canParse(url)) throw new UserError('QUARTERDECK_CHAT_URL is not a URL', hint)
-  const { host, username, password } = new URL(url)
+  const { protocol, host, username, password } = new URL(url)
+  if (!/^https?:$/.test(protocol))
+    throw new UserError('QUARTERDECK_CHAT_URL begins neither with https:// nor http://', hint)
   if (username === '' && password === '') return host
   throw new UserError('QUARTERDECK_CHAT_URL holds a user or a password, which no request can carry there', hint)
 }

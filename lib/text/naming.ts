@@ -26,8 +26,11 @@ export type NamingQuestion = {
   answerTokens: number
 }
 
-/** What came of asking: an answer true to the schema, none that could be used, or no asking for want of money. */
-export type NamingAnswer = { answer: unknown; model: string; hash: string } | { unusable: string } | { overLimit: true }
+/** What came of asking: an answer true to the schema, none that can be used (paid for or not), or no asking for want of money. */
+export type NamingAnswer =
+  | { answer: unknown; model: string; hash: string }
+  | { unusable: string; paid: boolean }
+  | { overLimit: true }
 
 export type Ask = (question: NamingQuestion) => Promise<NamingAnswer>
 
@@ -50,8 +53,10 @@ export type NamesFound = {
   names: (ModelName | undefined)[]
   /** Why the names of some were of no use in the end, by place. */
   refused: Map<number, Refused>
-  /** Set where questions had no usable answer: the same may be asked again another day. */
+  /** Set where a question had no usable answer. */
   unusable: string | undefined
+  /** Something was not asked, or refused: another day it may be answered, and has not been paid for yet. */
+  askAgain: boolean
   /** Set where the spending limit forbade questions. */
   overLimit: boolean
 }
@@ -108,6 +113,7 @@ export async function askForNames<Shown>(task: NamingTask<Shown>, ask: Ask): Pro
     names: all.map(() => undefined),
     refused: new Map(),
     unusable: undefined,
+    askAgain: false,
     overLimit: false,
   }
   await askRound(task, ask, found, all, [])
@@ -146,9 +152,13 @@ async function askRound<Shown>(
   const asked = await Promise.allSettled(
     parts(places).map(async part => {
       const answered = await ask(question(numbered(subjects, part, refusedBefore), taken))
-      if ('overLimit' in answered) found.overLimit = true
-      else if ('unusable' in answered) found.unusable = answered.unusable
-      else {
+      if ('overLimit' in answered) {
+        found.overLimit = true
+        found.askAgain = true
+      } else if ('unusable' in answered) {
+        found.unusable = answered.unusable
+        found.askAgain ||= !answered.paid
+      } else {
         const { good, bad } = parseNames(
           answered.answer,
           part.map((_, i) => String(i + 1)),

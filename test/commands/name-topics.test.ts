@@ -223,7 +223,9 @@ describe('names that cannot be used', () => {
   it('are keyword names in the end, one by one, all distinct, and the answers are not asked for again', async () => {
     behave = () =>
       subjectsAs(({ id, keywords }) => (id === 1 ? ' ' : id <= 3 ? 'Purple giraffes' : `More ${keywords[0]}`))
-    expect((await nameWith('stubborn', ['--firm', 'HLPW'])).stderr).toMatch(/"Purple giraffes" cannot be used/)
+    expect((await nameWith('stubborn', ['--firm', 'HLPW'])).stderr).toMatch(
+      /keywords name 3 topics, their names cannot be used: " ", the name is empty/,
+    )
     const names = await namesOf('HLPW')
     expect(names.slice(0, 3).map(({ source }) => source)).toEqual(['keywords', 'keywords', 'keywords'])
     expect(names.slice(3).every(({ source }) => source === 'llm')).toBe(true)
@@ -234,7 +236,7 @@ describe('names that cannot be used', () => {
     expect(server.asked).toHaveLength(0)
   })
 
-  it('of one firm that gets no JSON at all stay as they are for now, and the next run asks for that firm alone', async () => {
+  it('of one firm that gets no JSON at all stay as they are, and are asked for again only when that is forced', async () => {
     let spoiled = ''
     behave = ({ body }) => {
       spoiled ||= body.messages[1].content
@@ -243,15 +245,33 @@ describe('names that cannot be used', () => {
     const { code, stderr } = await nameWith('no JSON')
     expect(code).toBe(0)
     expect(stderr).toMatch(
-      /answered twice in a form that cannot be used: .*; [A-Z]+ has names of before, or of keywords, for now/,
+      /answered twice in a form that cannot be used: .*; [A-Z]+ has names of before, or of keywords/,
     )
     expect(await sources()).toEqual([{ source: 'llm', n: 111 }]) // what another model has named stays better than keywords
     expect(server.asked).toHaveLength(FIRMS + 1) // the spoiled one is asked a second time
     server.asked.length = 0
     behave = () => subjects
-    expect((await nameWith('no JSON')).code).toBe(0)
+    expect((await nameWith('no JSON')).stderr).toMatch(/nothing left to do/)
+    expect(server.asked).toHaveLength(0) // both answers are paid for
+    expect((await nameWith('no JSON', ['--force'])).code).toBe(0)
     expect(server.asked).toHaveLength(1)
-    expect(await sources()).toEqual([{ source: 'llm', n: 111 }])
+  })
+
+  it('of one firm that the server refuses, which costs nothing, are asked for in the next run', async () => {
+    let first = ''
+    behave = ({ body, number }) => {
+      if (number === 3) first = body.messages[1].content
+      return body.messages[1].content === first ? refuses(403, {}, 'Content violates usage guidelines') : subjects
+    }
+    const { code, stderr } = await nameWith('filter', [], { QUARTERDECK_CHAT_CONCURRENCY: '1' })
+    expect(code).toBe(0)
+    expect(stderr).toMatch(
+      /refuses: 403 .*Content violates usage guidelines; [A-Z]+ has names of before, or of keywords, for now/,
+    )
+    server.asked.length = 0
+    behave = () => subjects
+    expect((await nameWith('filter')).code).toBe(0)
+    expect(server.asked).toHaveLength(1)
   })
 })
 

@@ -213,7 +213,7 @@ describe('an answer that cannot be used', () => {
     const { asked, store, run } = await world(n => (n < 3 ? reaction : subjects))
     const asker = await run()
     const outcome = await asker.ask(QUESTION)
-    expect(outcome).toEqual({ unusable: expect.stringContaining(reason) })
+    expect(outcome).toEqual({ unusable: expect.stringContaining(reason), paid: true })
     expect(asked).toHaveLength(2)
     expect(nameOf(await asker.ask(questionAbout(2)))).toEqual(named(2))
     expect(inspect([outcome, [...store.rows], asked[1].body], { depth: 10 })).not.toContain(KEY)
@@ -257,7 +257,10 @@ describe('an answer that cannot be used', () => {
 
 describe('a question that the server refuses', () => {
   const filtered = refuses(403, {}, 'Content violates usage guidelines')
-  const refused = { unusable: expect.stringMatching(/^127\.0\.0\.1:\d+ refuses: 403 no, \[key\]: Content violates/) }
+  const refused = {
+    unusable: expect.stringMatching(/^127\.0\.0\.1:\d+ refuses: 403 no, \[key\]: Content violates/),
+    paid: false,
+  }
 
   it('is of no use, costs the others nothing, is asked once in this run and anew in the next', async () => {
     const { asked, store, run } = await world((_, { ids }) => (ids[0] === 2 ? filtered : subjects))
@@ -419,7 +422,7 @@ describe('what answers cost', () => {
     const outcomes = await Promise.all(Array.from({ length: 14 }, (_, i) => asker.ask(questionAbout(i))))
     expect(outcomes.filter(outcome => 'overLimit' in outcome)).toHaveLength(11)
     expect(asked).toHaveLength(3)
-    expect(await store.spent()).toBeCloseTo(3.6, 12)
+    expect(await store.spent(undefined)).toBeCloseTo(3.6, 12)
   })
 
   it('is passed by two askers at once by what they have in flight, and by no more', async () => {
@@ -433,7 +436,7 @@ describe('what answers cost', () => {
     const outcomes = await Promise.all(asking)
     expect(outcomes.filter(outcome => 'answer' in outcome)).toHaveLength(2)
     expect(asked).toHaveLength(2)
-    expect(await store.spent()).toBeCloseTo(0.4, 12)
+    expect(await store.spent(undefined)).toBeCloseTo(0.4, 12)
     for (const asker of askers) expect(await asker.ask(questionAbout(7))).toEqual({ overLimit: true })
   })
 })

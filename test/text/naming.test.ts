@@ -73,6 +73,7 @@ describe('the names of a firm', () => {
       })),
       refused: new Map(),
       unusable: undefined,
+      askAgain: false,
       overLimit: false,
     })
   })
@@ -154,19 +155,27 @@ describe('the names of a firm', () => {
       if (dataOf(question).topics[0].keywords[0] === 'thing0') throw new Error('refused')
       await new Promise(resolve => setTimeout(resolve, 10))
       ended++
-      return { unusable: 'no JSON' }
+      return { unusable: 'no JSON', paid: true }
     })
     await expect(asking).rejects.toThrow('refused')
     expect(ended).toBe(2)
   })
 
   it('are left to the keywords for now where the answer cannot be used or must not be paid for', async () => {
-    const { names, refused, unusable } = await askForNames(topicsAbout(['memory']), async () => ({
+    const { names, refused, unusable, askAgain } = await askForNames(topicsAbout(['memory']), async () => ({
       unusable: 'no JSON',
+      paid: true,
     }))
-    expect({ names, refused: refused.size, unusable }).toEqual({ names: [undefined], refused: 0, unusable: 'no JSON' })
+    expect({ names, refused: refused.size, unusable, askAgain }).toEqual({
+      names: [undefined],
+      refused: 0,
+      unusable: 'no JSON',
+      askAgain: false,
+    })
     const dear = await askForNames(topicsAbout(['memory']), async () => ({ overLimit: true }))
-    expect(dear).toMatchObject({ names: [undefined], overLimit: true, unusable: undefined })
+    expect(dear).toMatchObject({ names: [undefined], overLimit: true, askAgain: true, unusable: undefined })
+    const unpaid = await askForNames(topicsAbout(['memory']), async () => ({ unusable: 'refused', paid: false }))
+    expect(unpaid).toMatchObject({ names: [undefined], askAgain: true })
   })
 })
 
