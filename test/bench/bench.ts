@@ -1,6 +1,6 @@
 // npm run bench: a whole quarter beside BERTopic (quarter.ts), the clustering alone (cluster.ts) and the embedding (embed.ts)
-// beside others, and a long run of it (embed-memory.ts), or some of these parts. Prints what stands in docs/benchmarks.md
-// between the marks of each part; with --write puts it there.
+// beside others, a long run of it (embed-memory.ts), names (names.ts), themes (themes.ts), steps side by side (overlap.ts), or
+// some of these parts. Prints what stands in docs/benchmarks.md between the marks of each part; with --write puts it there.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -18,12 +18,27 @@ import { measureEmbedding } from './embed.ts'
 import { measureLongRun } from './embed-memory.ts'
 import { reportEmbed, reportLongRun } from './embed-report.ts'
 import { readCalls } from './embed-texts.ts'
+import { measureNames, reportNames } from './names.ts'
+import { measureOverlap, reportOverlap } from './overlap.ts'
 import { type Data, measureQuarter, runSteps } from './quarter.ts'
 import { reportQuarter } from './quarter-report.ts'
+import { measureThemes } from './themes.ts'
+import { reportThemes } from './themes-report.ts'
+import { readTopicTexts } from './themes-texts.ts'
 
 const PAGE = join(root, 'docs/benchmarks.md')
-const PARTS = ['quarter', 'cluster', 'embed', 'embed-long'] as const
+const PARTS = ['quarter', 'cluster', 'names', 'themes', 'overlap', 'embed', 'embed-long'] as const
 type Part = (typeof PARTS)[number]
+/** The steps of the quarter that a part stands on; `quarter` runs all of them itself. */
+const STEPS_BEFORE: Record<Part, readonly string[]> = {
+  quarter: [],
+  cluster: ['ingest', 'embed'],
+  names: ['ingest', 'embed', 'cluster-firm'],
+  themes: ['ingest', 'embed', 'cluster-firm'],
+  overlap: [],
+  embed: ['ingest'],
+  'embed-long': ['ingest'],
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -38,6 +53,8 @@ const { values, positionals } = parseArgs({
     'made-sentences': { type: 'string', default: '200000' },
     // As many as a quarter of 5,000 firms has.
     'long-sentences': { type: 'string', default: '2000000' },
+    // As many as a quarter of 5,000 firms may have.
+    'made-topics': { type: 'string', default: '60000' },
     write: { type: 'boolean', default: false },
   },
 })
@@ -50,6 +67,8 @@ const peerFirms = atLeast('peer-firms', 2)
 const embedSentences = atLeast('embed-sentences', 256)
 const madeSentences = atLeast('made-sentences', 1000)
 const longSentences = atLeast('long-sentences', 1000)
+// Fewer are no test of many.
+const madeTopics = atLeast('made-topics', 5000)
 // What is wrong with the page is said before minutes of measuring.
 if (values.write) for (const part of wanted) pageWith(part, '')
 
@@ -73,11 +92,18 @@ async function measure(part: Part, data: Data): Promise<string> {
   const { quarter, source } = data
   const settings = readSettings({ QUARTERDECK_HOME: home })
   if (part === 'quarter') return reportQuarter(await measureQuarter(data, home, scratch, peerFirms))
-  await prepare(part === 'cluster' ? ['ingest', 'embed'] : ['ingest'], data)
+  // On the sample that ships: large enough to be embedded in half a minute, and small enough to be done three times over.
+  if (part === 'overlap') return reportOverlap(await measureOverlap(sampleData('2016Q4', ''), scratch))
+  await prepare(STEPS_BEFORE[part], data)
+  if (part === 'names') return reportNames(await measureNames(data, home))
   if (part === 'cluster')
     return withDatabase(settings, async sql => reportCluster(await measureClustering(sql, data, scratch)))
-  const calls = await withDatabase(settings, sql => readCalls(sql, quarter))
   const threads = availableParallelism()
+  if (part === 'themes') {
+    const topics = await withDatabase(settings, sql => readTopicTexts(sql, quarter))
+    return reportThemes(await measureThemes({ quarter, source, topics }, madeTopics, { threads, scratch }))
+  }
+  const calls = await withDatabase(settings, sql => readCalls(sql, quarter))
   if (part === 'embed') {
     const sizes = { sentences: embedSentences, made: madeSentences }
     return reportEmbed(await measureEmbedding(calls, source, sizes, { threads, home, scratch }))
@@ -92,7 +118,10 @@ async function prepare(verbs: readonly string[], { quarter, transcripts }: Data)
   for (const verb of missing) done.add(verb)
 }
 
-function atLeast(name: 'peer-firms' | 'embed-sentences' | 'made-sentences' | 'long-sentences', least: number): number {
+function atLeast(
+  name: 'peer-firms' | 'embed-sentences' | 'made-sentences' | 'long-sentences' | 'made-topics',
+  least: number,
+): number {
   const value = Number(values[name])
   if (Number.isInteger(value) && value >= least) return value
   throw new Error(`--${name} is ${values[name]}; it must be a whole number of at least ${least}`)
@@ -111,7 +140,11 @@ function findData(): Data {
   }
   const shipped = existsSync(shippedSample(quarter)) ? quarter : '2016Q4'
   const reason = shipped === quarter ? '' : `; ${quarter} was not found beside the repository`
-  return { quarter: shipped, transcripts: shippedSample(shipped), source: `the sample ${shipped} that ships${reason}` }
+  return sampleData(shipped, reason)
+}
+
+function sampleData(quarter: string, reason: string): Data {
+  return { quarter, transcripts: shippedSample(quarter), source: `the sample ${quarter} that ships${reason}` }
 }
 
 /** The page with this text between the marks of a part. */

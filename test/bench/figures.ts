@@ -11,6 +11,13 @@ export function noiseIn(labels: ArrayLike<number>): number {
   return Array.from(labels).filter(label => label === NOISE).length / labels.length
 }
 
+/** Share of all rows that the largest cluster holds. */
+export function largestIn(labels: ArrayLike<number>): number {
+  const sizes = new Map<number, number>()
+  for (const label of Array.from(labels)) if (label !== NOISE) sizes.set(label, (sizes.get(label) ?? 0) + 1)
+  return Math.max(0, ...sizes.values()) / labels.length
+}
+
 export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length
 }

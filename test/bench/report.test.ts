@@ -8,6 +8,8 @@ import { BARE, type MiniLmRow, OURS as OUR_ENGINE, SENTENCE_TRANSFORMERS } from 
 import { reportEmbed, reportLongRun } from './embed-report.ts'
 import { type Comparison, type Quality, WAYS } from './firms.ts'
 import { type QuarterReport, reportQuarter } from './quarter-report.ts'
+import type { ThemesReport } from './themes.ts'
+import { reportThemes } from './themes-report.ts'
 
 const used = { cpuSeconds: 8, peakBytes: 2 ** 28 }
 const step = {
@@ -271,5 +273,56 @@ describe('the page of the embedding', () => {
     expect(reportLongRun({ ...run, slope: undefined, loadAtStart: 0, loadAtEnd: 0 })).not.toContain(
       'a million sentences',
     )
+  })
+})
+
+describe('the page of themes', () => {
+  const shape = { themes: 30, largestShare: 0.08, inNone: 0.42 }
+  const row = {
+    plain: { themes: 2, largestShare: 0.97, inNone: 0 },
+    end: shape,
+    seedAgreement: 0.9,
+    tenthAgreement: 0.6,
+  }
+  const measured: ThemesReport = {
+    source: 'a quarter',
+    topics: 2_000,
+    firms: 400,
+    rows: ['small', 'large'].map(model => ({ ...row, model, what: 'keywords' })),
+    made: {
+      model: 'large',
+      dimension: 384,
+      topics: 60_000,
+      firms: 4_616,
+      planted: 200,
+      runs: [
+        { database: 'embedded', step: { ...step, verb: 'aggregate', seconds: 100 } },
+        { database: 'server', step: { ...step, verb: 'aggregate', seconds: 90, database: undefined } },
+      ],
+      parts: { embedding: 40, neighbours: 20, layout: 15, hdbscan: 5, themes: 4 },
+      themes: 210,
+      largestShare: 0.02,
+      agreement: 0.75,
+      plantedInNone: 0.03,
+      chanceInNone: 0.7,
+    },
+    loadAtStart: 0.5,
+    loadAtEnd: 1.5,
+  }
+
+  it('shows every text with what it makes before and after, and both databases', () => {
+    const page = reportThemes(measured)
+    expect(cells(page, 'keywords, small').slice(1)).toEqual(
+      '2 97.0_% 0.0_% 30 8.0_% 42.0_% 0.90 0.60'.split(' ').map(cell => cell.replace('_', ' ')),
+    )
+    expect(cells(page, 'the embedded database').slice(1)).toEqual(['100.0', '8.00', '256', '2.00', '256'])
+    expect(cells(page, 'a Postgres server').slice(1)).toEqual(['90.0', '8.00', '256', '–', '–'])
+    // 100 s less 40 + 20 + 15 + 5 + 4.
+    expect(cells(page, 'the rest')[1]).toBe('16.0')
+    expect(page).not.toContain('MiniLM')
+  })
+
+  it('says that a model was not there', () => {
+    expect(reportThemes({ ...measured, rows: measured.rows.slice(0, 1) })).toContain('MiniLM is not in this run')
   })
 })

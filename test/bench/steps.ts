@@ -26,8 +26,12 @@ export type MeasuredStep = {
 // A process that is killed at the end says nothing of its own peak; five looks a second cost half a hundredth of a core.
 const SAMPLE_MILLISECONDS = 200
 
-/** Runs one command on a scratch home; `words` begins with the verb. */
-export async function measureStep(home: string, words: readonly string[]): Promise<MeasuredStep> {
+/** Runs one command on a scratch home; `words` begins with the verb. `more`: of the environment, such as another database. */
+export async function measureStep(
+  home: string,
+  words: readonly string[],
+  more: Record<string, string> = {},
+): Promise<MeasuredStep> {
   const usageFile = join(home, 'usage.json')
   const before = await databaseUse(home)
   if (before !== undefined) forgetPeak(before.pid)
@@ -42,6 +46,7 @@ export async function measureStep(home: string, words: readonly string[]): Promi
       QUARTERDECK_THREADS: String(availableParallelism()),
       NODE_OPTIONS: `--import ${new URL('./usage.mjs', import.meta.url).href}`,
       BENCH_USAGE: usageFile,
+      ...more,
     },
   })
   const seconds = (performance.now() - start) / 1000
