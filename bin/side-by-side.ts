@@ -19,14 +19,21 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     stop(children, signal)
   })
 process.on('exit', () => stop(children, 'SIGTERM')) // whatever ends us, an error of our own included
-const steps = commandLines(process.argv.slice(2)).map(words => ({ verb: words[0], child: start(words) }))
+type Step = { words: readonly string[]; child: ChildProcess; ended: Promise<number> }
+const steps: Step[] = []
+for (const words of commandLines(process.argv.slice(2))) {
+  const before = steps.at(-1)?.ended
+  const step: Step = { words, child: start(words), ended: Promise.resolve(0) }
+  step.ended = endOf(step, before)
+  steps.push(step)
+}
 
 const codes = await Promise.all(
-  steps.map(async ({ verb, child }, i) => {
-    const code = await exitCode(child)
+  steps.map(async ({ words: [verb], ended }, i) => {
+    const code = await ended
     const later = steps.slice(i + 1).filter(step => isRunning(step.child))
     if (code === 0 || later.length === 0) return code
-    if (!wasTold) say(`${verb} has failed: stopping ${later.map(step => step.verb).join(' and ')}`)
+    if (!wasTold) say(`${verb} has failed: stopping ${later.map(step => step.words[0]).join(' and ')}`)
     stop(
       later.map(step => step.child),
       'SIGTERM',
@@ -36,6 +43,19 @@ const codes = await Promise.all(
 )
 // The first in pipeline order: those after it may have failed because they were stopped.
 process.exitCode = codes.find(code => code !== 0) ?? 0
+
+/** The exit code of a step; a follower that ended well before whom it follows is run again, for what came after its end. */
+async function endOf(step: Step, before: Promise<number> | undefined): Promise<number> {
+  let isBeforeOver = before === undefined
+  before?.then(() => {
+    isBeforeOver = true
+  })
+  const code = await exitCode(step.child)
+  // All was done, and on a busy machine it saw nobody begin who would take it back.
+  if (code !== 0 || isBeforeOver || !step.words.includes('--follow') || (await before) !== 0) return code
+  step.child = start(step.words)
+  return await exitCode(step.child)
+}
 
 /** What stands between `--` and `--`. */
 function commandLines(words: readonly string[]): string[][] {

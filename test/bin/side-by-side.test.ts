@@ -3,6 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { startChatServer, subjects } from '../chat-server.ts'
 import { processesBelow } from '../processes.ts'
 import { sample, scratchHome, succeed } from '../run.ts'
 import { sideBySide } from '../side-by-side.ts'
@@ -69,3 +70,18 @@ it.each(['SIGTERM', 'SIGINT'] as const)('passes %s on, and leaves no process beh
   expect(stderr).not.toContain('failed')
   for (const { pid } of children) expect(() => process.kill(pid, 0)).toThrow('ESRCH')
 })
+
+it('runs a follower again that ended before whom it follows: on a busy machine it may have seen nobody begin', async () => {
+  for (const verb of ['embed', 'cluster-firm', 'name-topics']) await succeed([verb, '--quarter', '2024Q3'], scratch)
+  const server = await startChatServer(() => subjects)
+  server.hold()
+  const env = { XAI_API_KEY: 'none', QUARTERDECK_CHAT_URL: server.url }
+  const slow = ['name-topics', '--quarter', '2024Q3', '--firm', 'VSTL']
+  const { said, ended } = sideBySide([slow, WAITING], { home: scratch.home, env })
+  const followerEnded = () => said.stderr.match(/cluster-firm 2024Q3: nothing left to do/g)?.length ?? 0
+  while (followerEnded() === 0) await sleep(20)
+  server.release()
+  expect((await ended).code).toBe(0)
+  expect(followerEnded()).toBe(2)
+  await server.close()
+}, 60_000)
