@@ -47,7 +47,7 @@ import { describeThemes, type ThemeDraft } from '../lib/text/theme-drafts.ts'
 const SEED = 42
 
 /** Raised whenever a change of the code changes themes: what older code made then counts as stale. */
-const METHOD = 3
+const METHOD = 4
 
 export const command: Command = {
   verb: 'aggregate',
@@ -178,6 +178,8 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
         await replaceTopicVectors(tx, quarter, topicIds, vectors, d)
         await replaceThemes(tx, quarter, themes, memberships)
       })
+      if (new Set(topics.map(topic => topic.firmId)).size === 1)
+        say(`aggregate ${quarter}: all topics are of one firm; a theme needs several`)
       if (done) tell(quarter, topics.length, recipe, themes, memberships, performance.now() - start)
       if (done && asker !== undefined) say(`aggregate ${quarter}: the themes' names took ${spent(asker.spending())}`)
       if (failure !== undefined) throw failure // the themes are there, named by keywords for now

@@ -70,7 +70,7 @@ describe('clusterThemes', () => {
   })
 
   it('keeps a topic only where it is nearer to the others of the theme than chance brings those outside', () => {
-    // Three groups among sixty topics that nothing resembles, of which UMAP and HDBSCAN alone put 82 to 95 % into themes.
+    // Three groups among sixty topics that nothing resembles, most of which UMAP and HDBSCAN alone put into themes.
     for (const seed of [1, 2, 3]) {
       const { vectors, truth } = planted([12, 14, 16, ...Array(60).fill(1)], 0.3, seed)
       const { labels, count } = cluster(vectors, { ...THEME_RECIPE, giveToNearest: false })
@@ -96,7 +96,7 @@ describe('clusterThemes', () => {
       }
       // A large group that is seen as several themes loses none for it.
       expect(shareIn(0, 3)).toBeGreaterThan(0.95)
-      expect(shareIn(3, 63)).toBeLessThan(0.75)
+      expect(shareIn(3, 63)).toBeLessThan(0.8)
     }
   })
 
