@@ -1,4 +1,4 @@
-// aggregate: themes that run across firms. Embeds what stands for each topic (its name and summary), clusters the topics
+// aggregate: themes that run across firms. Embeds what stands for each topic (its name and keywords), clusters the topics
 // of the quarter across firms, names the themes, and says of each what makes it doubtful. One transaction at the end.
 // How topics become themes is lib/math/themes.ts; what a theme is made of is lib/text/theme-drafts.ts.
 
@@ -53,8 +53,9 @@ export const command: Command = {
   verb: 'aggregate',
   summary: "Cluster the topics of a quarter's firms into themes",
   about:
-    'Embeds the name and summary of every topic and clusters them across firms (UMAP, then HDBSCAN, settings scaled to ' +
-    'the number of topics). A theme of more than 15 % of the topics is split again; a topic in none is given to the ' +
+    'Embeds the name and keywords of every topic and clusters them across firms (UMAP, then HDBSCAN, settings scaled to ' +
+    'the number of topics). A theme of more than 15 % of the topics is split again; a topic ' +
+    'that is no nearer to its theme than chance would bring it leaves it; a topic in none is given to the ' +
     'nearest theme when it lies as near as its own do, and marked so. Doubtful themes are flagged, never dropped.',
   flags: [
     QUARTER,

@@ -12,3 +12,5 @@ comment on column chat_answers.prompt_tokens is 'Tokens of the request, as the A
 comment on column chat_answers.completion_tokens is 'Tokens of the answer and of the thinking before it, as the API counted them; estimated where it does not count.';
 comment on column chat_answers.dollars is 'What it cost: as billed where the API says so (xAI does), else by tokens and price; null where no price was known.';
 comment on column chat_answers.quarter is 'The quarter it was asked for; null for answers from before costs were kept.';
+comment on column topic_names.summary is 'One sentence, or the list of keywords.';
+comment on table topic_vectors is 'Embedding of each topic''s name and keywords. Written by `aggregate`.';

@@ -1,6 +1,6 @@
 // Themes: topics of many firms clustered across firms. UMAP and HDBSCAN as for a firm, with three rules of its own:
 // settings that follow the number of topics, no theme that swallows the rest, and a way out of a theme and out of "in none".
-// Leaves to others what stands for a topic (the embedding of its name and summary) and what a theme is called.
+// Leaves to others what stands for a topic (the embedding of its name and keywords) and what a theme is called.
 
 import { dot } from './distance.ts'
 import { hdbscan, NOISE } from './hdbscan.ts'
