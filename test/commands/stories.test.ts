@@ -142,6 +142,8 @@ for (const naming of ['keywords', 'a model'] as const) {
     it('finds all seven under the seed that everybody has, on the mean with five sixths of their firms', () => {
       const found = acrossFirms.map(story => find(story, runs[0]))
       expect(found).toHaveLength(7)
+      // By a model's names the story of assistants may stand in the theme of the staff that they help.
+      if (naming === 'keywords') expect(new Set(found.map(({ themeId }) => themeId)).size).toBe(7)
       const mean = (of: keyof Share) => found.reduce((sum, { firms }) => sum + firms[of], 0) / found.length
       expect(mean('recall')).toBeGreaterThanOrEqual(0.83)
       expect(mean('precision')).toBeGreaterThanOrEqual(0.75)
