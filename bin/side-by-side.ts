@@ -68,8 +68,10 @@ function commandLines(words: readonly string[]): string[][] {
 }
 
 function start(words: readonly string[]): ChildProcess {
-  const child = spawn(process.execPath, [DOOR, ...words], { stdio: ['ignore', 'inherit', 'pipe'] })
+  const child = spawn(process.execPath, [DOOR, ...words], { stdio: ['ignore', 'pipe', 'pipe'] })
   children.push(child)
+  // Both line by line: a pipe that processes share takes what is longer than a page in pieces, each between those of the others.
+  createInterface({ input: child.stdout }).on('line', line => process.stdout.write(`${line}\n`))
   createInterface({ input: child.stderr }).on('line', say)
   return child
 }

@@ -21,23 +21,14 @@ const REFUSED = ['status', '--nonsense']
 const run = (...commandLines: string[][]) => sideBySide(commandLines, scratch)
 
 /** So many lines of that letter, each longer than what a pipe takes in one piece. */
-const longLines = (letter: string) => [
-  'sql',
-  `select repeat('${letter}', 100000) from generate_series(1, 20)`,
-  '--json',
-]
+const longLines = (letter: string) => ['sql', `select repeat('${letter}', 100000) from generate_series(1, 20)`, '--csv']
 
 it('passes on what each says line by line, and ends well when all do', async () => {
   const { code, stdout } = await run(longLines('a'), longLines('b'), ['db-start']).ended
   expect(code).toBe(0)
-  const lines = stdout.trimEnd().split('\n')
+  const lines = stdout.split('\n')
   for (const letter of ['a', 'b'])
-    expect(
-      lines
-        .filter(line => line.match(/[ab]{2}/)?.[0] === letter.repeat(2))
-        .join('')
-        .match(/[ab]{2,}/g),
-    ).toEqual(Array.from({ length: 20 }, () => letter.repeat(100_000)))
+    expect(lines.filter(line => line.startsWith(letter))).toEqual(Array(20).fill(letter.repeat(100_000)))
 })
 
 it('stops those after one that fails, and says so', async () => {
