@@ -18,6 +18,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     wasTold = true
     stop(children, signal)
   })
+// Who reads no further misses what the steps print, and not the work: one of them would have gone on as well.
+process.stdout.on('error', () => {})
 process.on('exit', () => stop(children, 'SIGTERM')) // whatever ends us, an error of our own included
 type Step = { words: readonly string[]; child: ChildProcess; ended: Promise<number> }
 const steps: Step[] = []

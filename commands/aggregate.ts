@@ -22,7 +22,7 @@ import {
   topicsOfQuarter,
 } from '../lib/db/themes.ts'
 import { replaceTopicVectors } from '../lib/db/vectors.ts'
-import { ALL_FIRMS, finishWork, openWork, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
+import { ALL_FIRMS, finishWork, openWork, requireEarlier, UNFINISHED, workOnQuarter } from '../lib/db/work.ts'
 import { messageOf, UserError } from '../lib/errors.ts'
 import { FORCE, JSON_OUTPUT, numberFlag, QUARTER, quarterFlag, switchFlag, wholeNumberFlag } from '../lib/flags.ts'
 import { count, duration, progress, say, spent, thousands, warn } from '../lib/log.ts'
@@ -175,7 +175,7 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
       const { themes, memberships } = rowsOf(quarter, topics, found, drafts, names)
       const topicIds = topics.map(topic => topic.topicId)
       // Where the model has not been asked for all names the next run does: by then it may answer, or may cost more.
-      const done = await finishWork(sql, claim, complete ? recipeText : `${recipeText} unfinished`, async tx => {
+      const done = await finishWork(sql, claim, complete ? recipeText : `${recipeText} ${UNFINISHED}`, async tx => {
         await replaceTopicVectors(tx, quarter, topicIds, vectors, d)
         await replaceThemes(tx, quarter, themes, memberships)
       })

@@ -8,7 +8,7 @@ import { withDatabase } from '../lib/db/open.ts'
 import { quartersInDatabase } from '../lib/db/quarters.ts'
 import { failures, type Hand, type Stage, standingOf, workInHand } from '../lib/db/work.ts'
 import { JSON_OUTPUT, optionalQuarterFlag, QUARTER, switchFlag } from '../lib/flags.ts'
-import { thousands } from '../lib/log.ts'
+import { count, thousands } from '../lib/log.ts'
 import { renderTable } from '../lib/text/table.ts'
 
 export const command: Command = {
@@ -32,6 +32,8 @@ export type StepStatus = {
   stale: number
   pending: number
   failed: number
+  /** Of those done, how many only for now: by keywords where a language model was to name them. */
+  forNow: number
 }
 
 export type QuarterStatus = {
@@ -64,6 +66,7 @@ export async function readStatus(sql: Database, quarter?: string): Promise<Statu
       stale: standing.stale,
       pending: standing.pending,
       failed: standing.failed,
+      forNow: standing.forNow,
     }))
     const open = steps.some(step => step.stale + step.pending + step.failed > 0)
     quarters.push({
@@ -103,11 +106,19 @@ function describe({ model, quarters }: Status, columns: number | undefined): str
       `${one.quarter}: ${thousands(one.firms)} firms, ${thousands(one.calls)} calls, ${thousands(one.sentences)} sentences`,
       renderTable([{ title: 'step' }, { title: 'state' }, ...numbers], rows, columns),
     )
+    for (const { step, forNow } of one.steps)
+      if (forNow > 0) parts.push(`${step}: ${namedForNow(step, forNow)}; the next run with a key asks again`)
     if (one.inHand.length > 0) parts.push(handsOf(one.inHand))
     for (const failure of one.failures) parts.push(`${failure.stage} failed for ${failure.firmId}: ${failure.error}`)
     if (one.next !== null) parts.push(`Go on with: ${one.next}`)
   }
   return parts.join('\n\n')
+}
+
+function namedForNow(step: Stage, units: number): string {
+  return step === 'aggregate'
+    ? 'some themes have names of keywords for now'
+    : `${count(units, 'firm')} left with names of before, or of keywords, for now`
 }
 
 function handsOf(hands: readonly Hand[]): string {

@@ -56,7 +56,7 @@ function describe({ quarter, themes, coverage }: ThemesResult, limit: number, co
           rows,
           columns,
         )
-      : `No theme runs across the firms of ${quarter}: its ${thousands(coverage.topics)} topics have too little in common.`
+      : `No theme runs across the firms of ${quarter}: ${whyNone(coverage.topics)}.`
   const more = themes.length > limit ? `, ${thousands(themes.length - limit)} more with --limit ${themes.length}` : ''
   const words = themes[0]?.name ?? 'supply chain'
   return [
@@ -69,4 +69,9 @@ function describe({ quarter, themes, coverage }: ThemesResult, limit: number, co
       `  node bin/quarterdeck.mjs status --quarter ${quarter}`,
     ].join('\n'),
   ].join('\n\n')
+}
+
+function whyNone(topics: number): string {
+  if (topics < 2) return topics === 0 ? 'it has no topics' : 'it has one topic alone'
+  return `its ${thousands(topics)} topics have too little in common`
 }

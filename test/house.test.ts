@@ -128,7 +128,7 @@ describe('which knowledge lives where', () => {
   only('SQL', /\b(sql|tx)(<[^`]*>)?`/g, 'lib/db')
   only('onnxruntime', /from 'onnxruntime-node'/g, 'lib/model/onnx.ts')
   only('HTTP', /from 'openai'|from 'node:https?'|\bfetch\(/g, 'lib/model')
-  only('stdout', /process\.stdout/g, 'bin/quarterdeck.ts')
+  only('stdout', /process\.stdout/g, 'bin/quarterdeck.ts', 'bin/side-by-side.ts')
   only('stderr', /process\.stderr|console\.\w+/g, 'lib/log.ts', 'lib/db/embedded/daemon.ts')
   only('the vector index', /\busing hnsw\b/g, 'lib/db/vector-index.ts')
 

@@ -244,7 +244,19 @@ export async function failWork(sql: Database, claim: Claim, error: string): Prom
   return count > 0
 }
 
-export type Standing = { stage: Stage; firms: number; done: number; pending: number; stale: number; failed: number }
+export type Standing = {
+  stage: Stage
+  firms: number
+  done: number
+  pending: number
+  stale: number
+  failed: number
+  /** Of those done, how many only for now: with names by keywords where a model was to give them. */
+  forNow: number
+}
+
+/** What the recipe of a unit holds that is done only for now. */
+export const UNFINISHED = 'unfinished'
 
 /** How a quarter stands, step by step. */
 export async function standingOf(sql: Queries, quarter: string): Promise<Standing[]> {
@@ -253,7 +265,8 @@ export async function standingOf(sql: Queries, quarter: string): Promise<Standin
       count(*) filter (where state = 'done')::int as done,
       count(*) filter (where state = 'pending')::int as pending,
       count(*) filter (where state = 'stale')::int as stale,
-      count(*) filter (where state = 'failed')::int as failed
+      count(*) filter (where state = 'failed')::int as failed,
+      count(*) filter (where state = 'done' and recipe like ${`%${UNFINISHED}%`})::int as "forNow"
     from work where quarter = ${quarter} group by stage`
   return STAGES.flatMap(stage => rows.filter(row => row.stage === stage))
 }

@@ -69,12 +69,17 @@ it('flags whatever it finds in one firm alone: that is no theme across firms', a
 })
 
 it('makes none of five topics, of one, or of nothing, ends well, and leaves nothing of the themes before', async () => {
-  for (const n of [5, 1, 0]) {
+  const outcomes = [
+    [5, 'its 5 topics have too little in common'],
+    [1, 'it has one topic alone'],
+    [0, 'it has no topics'],
+  ] as const
+  for (const [n, why] of outcomes) {
     const { topics, themes, memberships, vectors, stderr, shown } = await aggregated(
       `topic_id in (select topic_id from topics order by topic_id limit ${n})`,
     )
     expect([topics, themes.length, memberships.length, vectors]).toEqual([n, 0, 0, n])
     expect(stderr).toContain(`${n} in none: with fewer than 6 there is nothing to tell apart`)
-    expect(shown).toContain('No theme')
+    expect(shown).toContain(`No theme runs across the firms of 2024Q3: ${why}`)
   }
 })

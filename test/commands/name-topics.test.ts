@@ -63,6 +63,7 @@ const sources = (table = 'topic_names'): Promise<Row[]> =>
   rows(`select source, count(*)::int as n from ${table} group by 1 order by 1`)
 const namesOf = (firm: string): Promise<Row[]> =>
   rows(`select name, source from topic_names join topics using (topic_id) where firm_id = '${firm}' order by topic_id`)
+const standing = (): Promise<string> => succeed(['status', '--quarter', QUARTER], { home })
 const costs = async (): Promise<Row> =>
   (await rows('select count(*)::int as answers, coalesce(sum(dollars), 0)::float8 as dollars from chat_answers'))[0]
 
@@ -134,9 +135,11 @@ describe('name-topics with a key', () => {
     const { code, stderr } = await quarterdeck(words, { home, env: settings('not this one') })
     expect(`${code} ${stderr}`).toMatch(/^1 [\s\S]*refuses: 401/)
     expect(await sources('themes')).toEqual([{ source: 'keywords', n: expect.any(Number) }])
+    expect(await standing()).toContain('aggregate: some themes have names of keywords for now')
     behave = () => subjects
     expect((await quarterdeck(words.slice(0, 3), { home, env: settings('but this one') })).code).toBe(0)
     expect(await sources('themes')).toEqual([{ source: 'llm', n: expect.any(Number) }])
+    expect(await standing()).not.toContain('for now')
   })
 
   it('keeps the names of the model in a later run without a key, also after another model has refused', async () => {
@@ -287,6 +290,8 @@ describe('a spending limit', () => {
     expect(stderr).toMatch(
       /warning: the spending limit of QUARTERDECK_CHAT_DOLLARS is reached: \d+ firms left with names/,
     )
+    const left = Number(/reached: (\d+)/.exec(stderr)?.[1])
+    expect(await standing()).toContain(`name-topics: ${left} firms left with names of before, or of keywords, for now`)
     expect((await sources()).map(({ source }) => source)).toEqual(['keywords', 'llm'])
     expect(Number((await costs()).dollars)).toBeLessThanOrEqual(limit)
     const asked = server.asked.length
