@@ -119,8 +119,9 @@ async function reach(home: string, idleSeconds: number): Promise<{ socket: Socke
     if (socket) return { socket, alreadyRunning: daemon === undefined }
     if (daemon?.state === 'died') throw startFailed(places)
     // Another starter's daemon may have the lock and not be ready yet; or it died, and then the lock is free again.
+    // Ours may die while we ask: that is said in the next round, and not tried again.
     const nobody = (await lockHolder(places.home, places.run)) === undefined
-    if (nobody && daemon?.state !== 'running') daemon = launch(places, idleSeconds)
+    if (nobody && (daemon === undefined || daemon.state === 'found another')) daemon = launch(places, idleSeconds)
     if (performance.now() > deadline)
       throw new UserError(
         `the embedded database in ${places.home} did not answer within ${START_MILLISECONDS / 1000} s`,
