@@ -22,7 +22,7 @@ import {
   topicsOfQuarter,
 } from '../lib/db/themes.ts'
 import { replaceTopicVectors } from '../lib/db/vectors.ts'
-import { ALL_FIRMS, finishWork, openWork, requireEarlier, UNFINISHED, workOnQuarter } from '../lib/db/work.ts'
+import { ALL_FIRMS, finishWork, openWork, recipeForNow, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
 import { messageOf, UserError } from '../lib/errors.ts'
 import { FORCE, JSON_OUTPUT, numberFlag, QUARTER, quarterFlag, switchFlag, wholeNumberFlag } from '../lib/flags.ts'
 import { count, duration, progress, say, spent, thousands, warn } from '../lib/log.ts'
@@ -151,9 +151,9 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
   const { quarter, recipe = THEME_RECIPE, seed = SEED, force = false, asker, threads = 1 } = options
   await requireEarlier(sql, 'aggregate', { quarter })
   const template = await readFile(new URL('../data/prompts/name-themes.md', import.meta.url), 'utf8')
-  const clustering = JSON.stringify({ ...recipe, seed, method: METHOD })
-  const naming = asker ? JSON.stringify({ source: 'llm', model: asker.model, prompt: promptHash(template) }) : ''
-  const recipeText = clustering + naming
+  const clustering = { ...recipe, seed, method: METHOD }
+  const whole = asker ? { ...clustering, source: 'llm', model: asker.model, prompt: promptHash(template) } : clustering
+  const recipeText = JSON.stringify(whole)
   // Without a key, names that a model gave are better than what we could put in their place.
   const { todo } = await openWork(
     sql,
@@ -161,7 +161,7 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
     { quarter, firmId: ALL_FIRMS },
     recipeText,
     force,
-    asker ? undefined : `${clustering}%`,
+    asker ? undefined : `${recipeText.slice(0, -1)},%`,
   )
   if (todo > 0)
     await workOnQuarter(sql, 'aggregate', quarter, async claim => {
@@ -175,7 +175,7 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
       const { themes, memberships } = rowsOf(quarter, topics, found, drafts, names)
       const topicIds = topics.map(topic => topic.topicId)
       // Where the model has not been asked for all names the next run does: by then it may answer, or may cost more.
-      const done = await finishWork(sql, claim, complete ? recipeText : `${recipeText} ${UNFINISHED}`, async tx => {
+      const done = await finishWork(sql, claim, complete ? recipeText : recipeForNow(whole), async tx => {
         await replaceTopicVectors(tx, quarter, topicIds, vectors, d)
         await replaceThemes(tx, quarter, themes, memberships)
       })

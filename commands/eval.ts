@@ -8,17 +8,12 @@ import type { Command } from '../lib/command.ts'
 import { findFirm, requireQuarter } from '../lib/db/calls.ts'
 import type { Database } from '../lib/db/connect.ts'
 import { boundModel, modelText } from '../lib/db/model-binding.ts'
-import {
-  aggregateState,
-  namedTopics,
-  sentencesWithTopics,
-  themesOfQuarter,
-  topicsInThemes,
-} from '../lib/db/names-and-themes.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
-import { clusteredSentences, clusterings, keywordsOfTopics } from '../lib/db/topics.ts'
+import { themesOfQuarter, topicsInThemes, topicsOfQuarter } from '../lib/db/themes.ts'
+import { clusteredSentences, clusterings, keywordsOfTopics, sentencesWithTopics } from '../lib/db/topics.ts'
 import { sentenceVectorsOf } from '../lib/db/vectors.ts'
+import { standingOf } from '../lib/db/work.ts'
 import { UserError } from '../lib/errors.ts'
 import { FIRM, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag, textFlag, wholeNumberFlag } from '../lib/flags.ts'
 import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
@@ -273,11 +268,11 @@ async function topWordsOfFirms(
 
 /** What there is to measure of a quarter's names and themes; undefined where no topic has a name. */
 async function readNamesAndThemes(sql: Database, quarter: string) {
-  const names = nameFigures(await namedTopics(sql, quarter))
+  const names = nameFigures(await topicsOfQuarter(sql, quarter))
   if (names === undefined) return undefined
-  const state = await aggregateState(sql, quarter)
-  if (state !== 'done') {
-    if (state === 'stale')
+  const standing = (await standingOf(sql, quarter)).find(({ stage }) => stage === 'aggregate')
+  if (!standing?.done) {
+    if (standing?.stale)
       warn(
         `the themes of ${quarter} are of topics or names that have changed since: not measured before the next aggregate`,
       )
@@ -424,7 +419,7 @@ function describe(found: Evaluation, columns: number | undefined): string {
       : [['topics', thousands(found.topics), '']]
   const rows = [
     ...size,
-    ['sentences', thousands(found.sentences), 'that were clustered: talk is left out'],
+    ['sentences', thousands(found.sentences), 'that were clustered'],
     ['noise', share(found.noise), 'of the sentences are in no topic'],
     ['largest topic', share(found.largestTopic), 'of the sentences of its firm'],
     ['silhouette', figure(found.silhouette), 'topics: 1 far apart, 0 touching, below 0 mixed'],

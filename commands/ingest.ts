@@ -249,12 +249,16 @@ function cleaned(text: string | null): string | null {
   return text === null ? null : cleanText(text) || null
 }
 
+/** Its number is raised whenever a change of the code changes what is marked as talk. */
+const TALK_RECIPE = JSON.stringify({ talk: 2 })
+
 /**
- * Marks talk over the whole quarter, where calls were loaded since the last time: which phrases many firms share can
- * only be known when all firms are there. Firms whose marks change are clustered again. Returns the sentences marked.
+ * Marks talk over the whole quarter, where calls were loaded since the last time or other rules had marked it: which
+ * phrases many firms share can only be known when all firms are there. Firms whose marks change are clustered again.
+ * Returns the sentences marked.
  */
 async function markTalk(sql: Database, quarter: string): Promise<number> {
-  await openWork(sql, 'ingest', { quarter, firmId: ALL_FIRMS }, '', false)
+  await openWork(sql, 'ingest', { quarter, firmId: ALL_FIRMS }, TALK_RECIPE, false)
   await workOnQuarter(sql, 'ingest', quarter, async claim => {
     const { firms } = await sizeOfQuarter(sql, quarter)
     const bar = progress(`ingest ${quarter}: marking talk`, 2 * firms, 'firms')
@@ -274,7 +278,7 @@ async function markTalk(sql: Database, quarter: string): Promise<number> {
     }
     bar.end()
     // In the one transaction that is fenced: another process may have loaded calls meanwhile, and counted them.
-    return await finishWork(sql, claim, '', async tx => {
+    return await finishWork(sql, claim, TALK_RECIPE, async tx => {
       for (const [firmId, marks] of changed) {
         await setTalk(tx, quarter, marks)
         await talkChanged(tx, quarter, firmId)

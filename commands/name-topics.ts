@@ -11,7 +11,15 @@ import type { Database } from '../lib/db/connect.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
 import { replaceTopicNames, shownTopics, type TopicName, type TopicToName, topicsToName } from '../lib/db/topics.ts'
-import { type Claim, finishWork, openWork, requireEarlier, UNFINISHED, workLeft, workThrough } from '../lib/db/work.ts'
+import {
+  type Claim,
+  finishWork,
+  openWork,
+  recipeForNow,
+  requireEarlier,
+  workLeft,
+  workThrough,
+} from '../lib/db/work.ts'
 import { FIRM, FOLLOW, FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag, textFlag } from '../lib/flags.ts'
 import { count, dollars, duration, progress, say, spent, thousands, warn } from '../lib/log.ts'
 import { type AnswerStore, type Asker, foresee, openAsker, promptHash } from '../lib/model/ask-once.ts'
@@ -130,7 +138,7 @@ function recipeOf(model: string | undefined, template: string): string {
 
 /** Done for now, with names of a model among the others: the next run with a key asks again, and one without leaves them. */
 function unfinished(recipe: string): string {
-  return JSON.stringify({ ...JSON.parse(recipe), source: 'llm', [UNFINISHED]: true })
+  return recipeForNow({ ...JSON.parse(recipe), source: 'llm' })
 }
 
 function readTemplate(): Promise<string> {

@@ -98,7 +98,7 @@ export function readSettings(environment: Environment = process.env): Settings {
     // one in its place (docs.x.ai/developers/migration/may-15-retirement); a later text of it names grok-4.3 with a
     // parameter that forbids thinking, but other servers refuse that parameter, and this one thinks with none.
     chatModel: environment.QUARTERDECK_CHAT_MODEL || 'grok-4.20-non-reasoning',
-    // Eight answers of five to ten seconds each are some 50 to 100 requests a minute. Google's servers of these models take
+    // Eight answers of 5 to 20 seconds each are some 25 to 100 requests a minute. Google's servers of these models take
     // 100 (its page on Grok 4.20, 2026), xAI's 1,800 and more: there more in flight are sooner done.
     chatConcurrency: wholeNumber(environment, 'QUARTERDECK_CHAT_CONCURRENCY', 8, 1, 256),
     // The lowest of xAI's tiers takes 30 requests a second and 10 million tokens a minute (docs.x.ai/developers/rate-limits,

@@ -144,12 +144,10 @@ export function subjectsAs(nameOf: (entry: Entry) => string): Reaction {
   }
 }
 
-/**
- * Answers as a language model answered once: names and summaries written down for the topics of a quarter, found by the
- * first sentence that stands for a topic, since numbers of topics may change. A theme is named by `subjects`, and so is a
- * topic that was not there then; `missing` hears of those.
- */
-export function recordedNames(file: string, missing: (topic: Entry) => void = () => {}): Reaction {
+/** What a file of names has for the topic that this sentence stands for first. */
+export function readNames(
+  file: string,
+): (sentence: string | undefined) => { name: string; summary: string } | undefined {
   const written = new Map(
     readFileSync(file, 'utf8')
       .trim()
@@ -159,14 +157,20 @@ export function recordedNames(file: string, missing: (topic: Entry) => void = ()
         return [sentence, naming]
       }),
   )
+  return (sentence = '') => written.get(createHash('sha256').update(sentence).digest('hex').slice(0, 16))
+}
+
+/**
+ * Answers as a language model answered once: names and summaries written down for the topics of a quarter, found by the
+ * first sentence that stands for a topic, since numbers of topics may change. A theme is named by `subjects`, and so is a
+ * topic that was not there then; `missing` hears of those.
+ */
+export function recordedNames(file: string, missing: (topic: Entry) => void = () => {}): Reaction {
+  const written = readNames(file)
   return (response, asked) => {
     if (asked.kind === 'themes') return subjects(response, asked)
     const topics = asked.data.map(topic => {
-      const sentence = createHash('sha256')
-        .update(topic.sentences?.[0] ?? '')
-        .digest('hex')
-        .slice(0, 16)
-      const naming = written.get(sentence)
+      const naming = written(topic.sentences?.[0])
       if (naming === undefined) missing(topic)
       const made = {
         name: `More ${topic.keywords[0]} ${inventedWord(topic.id)}`,
@@ -233,8 +237,13 @@ export const knowsNoSuchModel: Reaction = (response, { body }) => {
 export const namesTooFew: Reaction = (response, asked) =>
   subjects(response, { ...asked, data: asked.data.slice(0, -1) })
 
-/** Gives everything the same name. */
-export const namesAllAlike: Reaction = subjectsAs(() => 'The same name')
+/** Gives two at a time the same name, which has to do with both; the last of an odd number has one of its own. */
+export const namesInPairs: Reaction = (response, asked) =>
+  subjectsAs(({ id }) => {
+    const first = id - 1 - ((id - 1) % 2)
+    const pair = asked.data.slice(first, first + 2)
+    return pair.map(({ keywords }) => keywords[0].split(' ')[0]).join(' ')
+  })(response, asked)
 
 /** Names nothing: every name is empty. */
 export const namesEmpty: Reaction = subjectsAs(() => ' ')

@@ -199,6 +199,13 @@ export async function sentencesOfFirms(
   return sentences
 }
 
+/** The firms that have a call in a quarter, by name. */
+export async function firmsOfQuarter(sql: Queries, quarter: string): Promise<string[]> {
+  const firms = await sql<{ firmId: string }[]>`
+    select distinct firm_id as "firmId" from calls where quarter = ${quarter} order by firm_id`
+  return firms.map(({ firmId }) => firmId)
+}
+
 export type MarkedSentence = { sentenceId: bigint; text: string; role: string | null; talk: string | null }
 
 /** Every sentence of a quarter, firm by firm; one firm in memory at a time. */
@@ -206,9 +213,7 @@ export async function* sentencesByFirm(
   sql: Queries,
   quarter: string,
 ): AsyncGenerator<{ firmId: string; sentences: MarkedSentence[] }> {
-  const firms = await sql<{ firmId: string }[]>`
-    select distinct firm_id as "firmId" from calls where quarter = ${quarter} order by firm_id`
-  for (const { firmId } of firms) {
+  for (const firmId of await firmsOfQuarter(sql, quarter)) {
     const sentences = await sql<MarkedSentence[]>`
       select sentence_id as "sentenceId", text, role, talk from sentences
       where quarter = ${quarter} and firm_id = ${firmId} order by sentence_id`

@@ -153,3 +153,20 @@ export async function themeCoverage(
     where t.quarter = ${quarter}`
   return row
 }
+
+export type ThemeOfQuarter = { themeId: string; keywords: string[]; flags: string[] }
+
+export async function themesOfQuarter(sql: Queries, quarter: string): Promise<ThemeOfQuarter[]> {
+  return await sql<ThemeOfQuarter[]>`
+    select theme_id as "themeId", keywords, flags from themes where quarter = ${quarter} order by theme_id`
+}
+
+export type TopicInTheme = { topicId: string; themeId: string; givenToNearest: boolean }
+
+export async function topicsInThemes(sql: Queries, quarter: string): Promise<TopicInTheme[]> {
+  return await sql<TopicInTheme[]>`
+    select m.topic_id as "topicId", m.theme_id as "themeId", m.given_to_nearest as "givenToNearest"
+    from theme_topics m join topics t using (topic_id)
+    where t.quarter = ${quarter}
+    order by m.topic_id`
+}

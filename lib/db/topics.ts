@@ -1,5 +1,6 @@
 // The tables `topics`, `topic_sentences` and `topic_names`: what `cluster-firm` and `name-topics` write.
 
+import { firmsOfQuarter } from './calls.ts'
 import type { Queries } from './connect.ts'
 import { copyRows } from './copy.ts'
 
@@ -225,4 +226,25 @@ export async function keywordsOfTopics(
     else known.push(row.keywords)
   }
   return keywordsOfFirm
+}
+
+/** `clustered`: with its topic, or null for noise; without, the sentence was left out of the clustering. */
+export type SentenceWithTopic = { text: string; talk: string | null; clustered: boolean; topicId: string | null }
+
+/** Every sentence of a quarter with its topic, firm by firm; one firm in memory at a time. */
+export async function* sentencesWithTopics(
+  sql: Queries,
+  quarter: string,
+): AsyncGenerator<{ firmId: string; sentences: SentenceWithTopic[] }> {
+  for (const firmId of await firmsOfQuarter(sql, quarter)) {
+    // Joined by the firm too: without it the database reads the topics of the whole quarter for each firm.
+    const sentences = await sql<SentenceWithTopic[]>`
+      select s.text, s.talk, t.sentence_id is not null as clustered, t.topic_id as "topicId"
+      from sentences s
+      left join topic_sentences t
+        on t.quarter = s.quarter and t.firm_id = s.firm_id and t.sentence_id = s.sentence_id
+      where s.quarter = ${quarter} and s.firm_id = ${firmId}
+      order by s.sentence_id`
+    yield { firmId, sentences }
+  }
 }

@@ -92,7 +92,7 @@ export async function openWork(
   target: Target,
   recipe: string | null,
   force: boolean,
-  alsoGood = '',
+  alsoGood: string | null = null,
 ): Promise<{ todo: number; units: number; allUnits: number; otherRecipe: number }> {
   await freeDeadLeases(sql)
   return await transaction(sql, async tx => {
@@ -100,7 +100,7 @@ export async function openWork(
     await tx`update work set state = 'pending', error = null where ${ours} and state = 'failed'`
     const { count: otherRecipe } = await tx`
       update work set state = 'stale' where ${ours} and state = 'done'
-        and recipe <> ${recipe}::text and recipe not like ${alsoGood}`
+        and recipe <> ${recipe}::text and (${alsoGood}::text is null or recipe not like ${alsoGood})`
     if (force) await tx`update work set state = 'stale' where ${ours} and state = 'done'`
     const [sums] = await tx<{ todo: number; units: number; allUnits: number }[]>`
       select
@@ -255,8 +255,10 @@ export type Standing = {
   forNow: number
 }
 
-/** What the recipe of a unit holds that is done only for now. */
-export const UNFINISHED = 'unfinished'
+/** The recipe, as JSON, of what is done only for now: another one than its own, so that the next run does it again. */
+export function recipeForNow(recipe: object): string {
+  return JSON.stringify({ ...recipe, unfinished: true })
+}
 
 /** How a quarter stands, step by step. */
 export async function standingOf(sql: Queries, quarter: string): Promise<Standing[]> {
@@ -266,7 +268,7 @@ export async function standingOf(sql: Queries, quarter: string): Promise<Standin
       count(*) filter (where state = 'pending')::int as pending,
       count(*) filter (where state = 'stale')::int as stale,
       count(*) filter (where state = 'failed')::int as failed,
-      count(*) filter (where state = 'done' and recipe like ${`%${UNFINISHED}%`})::int as "forNow"
+      count(*) filter (where state = 'done' and recipe like '%"unfinished":true}')::int as "forNow"
     from work where quarter = ${quarter} group by stage`
   return STAGES.flatMap(stage => rows.filter(row => row.stage === stage))
 }

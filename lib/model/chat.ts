@@ -126,7 +126,7 @@ export function openChat(options: ChatOptions): Chat {
           stopped = stop(unusable, refused ? hintFor(error) : later)
           throw await stopped
         }
-        sayOnce(`${host} gives no answer (${reasonOf(error)}); asking again, up to ${ATTEMPTS} times`)
+        sayOnce(`${host} gives no answer (${reasonOf(error)}); asking again, up to ${ATTEMPTS - 1} times`)
         // The server's word holds for everybody; our own guess only for this question.
         const asked = waitAsked(error)
         const guess = firstWaitSeconds * 2 ** (attempt - 1) * jitter(messages, attempt)

@@ -1,6 +1,6 @@
 // What the sentences of a topic say and those of the other topics do not: class-based TF-IDF over words and short phrases.
 // A topic is named by these words when no language model is asked, and the model is shown them when one is.
-// Choosing two or three of them for a name is names.ts; reading texts into words and phrases is terms.ts.
+// Choosing one or two of them for a name is names.ts; reading texts into words and phrases is terms.ts.
 
 import { type Background, endsPhrase, isFirstName, LEAST_TEXTS, readTerms, type Term } from './terms.ts'
 

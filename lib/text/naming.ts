@@ -120,7 +120,7 @@ export async function askForNames<Shown>(task: NamingTask<Shown>, ask: Ask): Pro
   refuseElsewhere(task, found)
   const first = [...found.names]
   for (const place of all) {
-    const other = all.find(other => other !== place && readAlike(first[place], first[other]))
+    const other = all.find(other => other !== place && clash(first[place], first[other]))
     if (other !== undefined) refuse(found, place, `it reads like the name of another: ${first[other]?.name}`)
   }
   const again = [...found.refused.keys()].sort((a, b) => a - b)
@@ -134,7 +134,7 @@ export async function askForNames<Shown>(task: NamingTask<Shown>, ask: Ask): Pro
     return mine > theirs || (mine === theirs && place < other)
   }
   for (const place of again)
-    if (all.some(other => readAlike(second[place], second[other]) && !isBetter(place, other)))
+    if (all.some(other => clash(second[place], second[other]) && !isBetter(place, other)))
       refuse(found, place, 'it still reads like the name of another')
   return found
 }
@@ -212,7 +212,7 @@ function refuse(found: NamesFound, place: number, reason: string): void {
   found.names[place] = undefined
 }
 
-function readAlike(one: ModelName | undefined, other: ModelName | undefined): boolean {
+function clash(one: ModelName | undefined, other: ModelName | undefined): boolean {
   return one !== undefined && other !== undefined && one !== other && tooAlike(one.name, other.name)
 }
 

@@ -9,13 +9,13 @@ export type Prompt = { system: string; user: string }
 /** A name that was given and cannot be used, and why. */
 export type Refused = { name: string; reason: string }
 export type TopicForNaming = {
-  id: string | number
+  id: number
   keywords: readonly string[]
   sentences: readonly string[]
   refused?: Refused | undefined
 }
 export type ThemeForNaming = {
-  id: string | number
+  id: number
   firms: number
   keywords: readonly string[]
   topics: readonly { firm: string; name: string; summary: string }[]

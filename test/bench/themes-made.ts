@@ -1,10 +1,11 @@
 // A quarter of made topics, as many as one likes, whose themes are known, in a database where every step before `aggregate`
 // is done. Words are those of real calls, so that a model knows them; everything comes by seed. Nothing is measured here.
 
+import { callIdOf, type StoredCall, sentenceId, writeCall } from '../../lib/db/calls.ts'
 import type { Database } from '../../lib/db/connect.ts'
-import { copyRows } from '../../lib/db/copy.ts'
 import { ensureQuarter } from '../../lib/db/quarters.ts'
-import { topicIdOf } from '../../lib/db/topics.ts'
+import { replaceTopicNames, replaceTopics, type Topic, type TopicName, topicIdOf } from '../../lib/db/topics.ts'
+import { transaction } from '../../lib/db/transaction.ts'
 import { NOISE } from '../../lib/math/hdbscan.ts'
 import { createRandom, type Random } from '../../lib/math/random.ts'
 import { keywordName, keywordSummary } from '../../lib/text/names.ts'
@@ -78,70 +79,48 @@ function sentenceOf(real: string, keywords: readonly string[], random: Random): 
   return real.replace(/[\p{L}\p{N}]+/gu, word => (tells(word) ? keywords[random.int(keywords.length)] : word))
 }
 
-/** Writes the topics with their names and sentences, and that all steps before `aggregate` are done. */
+/** Writes firms, calls, topics and names as the steps do, and that all steps before `aggregate` are done. */
 export async function writeMadeTopics(sql: Database, quarter: string, topics: readonly MadeTopic[]): Promise<void> {
   await ensureQuarter(sql, quarter)
-  const firmIds = [...new Set(topics.map(topic => topic.firmId))]
-  const callOf = new Map(firmIds.map((firmId, call) => [firmId, BigInt(call + 1)]))
-  const sentenceIds = topics.map((topic, i) => topic.sentences.map((_, place) => BigInt(i * SENTENCES + place)))
-  await copyRows(
-    sql,
-    'firms',
-    [{ name: 'firm_id', type: 'text' }],
-    firmIds.map(firmId => [firmId]),
-  )
-  await sql`
-    insert into calls (call_id, firm_id, quarter, source, format, content_hash, sentences)
-    select call, firm_id, ${quarter}, 'made', 'made', '', ${TOPICS_A_FIRM * SENTENCES}
-    from unnest(${firmIds}::text[]) with ordinality as firm (firm_id, call)`
-  await copyRows(
-    sql,
-    'sentences',
-    [
-      { name: 'quarter', type: 'text' },
-      { name: 'sentence_id', type: 'int8' },
-      { name: 'call_id', type: 'int8' },
-      { name: 'firm_id', type: 'text' },
-      { name: 'position', type: 'int4' },
-      { name: 'text', type: 'text' },
-    ],
-    rowsOf(topics, ({ firmId, sentences }, i) =>
-      sentences.map((text, place) => [quarter, sentenceIds[i][place], callOf.get(firmId), firmId, place, text]),
-    ),
-  )
-  const noCentroid = new Float32Array(1)
-  await copyRows(
-    sql,
-    'topics',
-    [
-      { name: 'topic_id', type: 'text' },
-      { name: 'firm_id', type: 'text' },
-      { name: 'quarter', type: 'text' },
-      { name: 'label', type: 'text' },
-      { name: 'size', type: 'int4' },
-      { name: 'keywords', type: 'text[]' },
-      { name: 'keyword_weights', type: 'float4[]' },
-      { name: 'representative_sentences', type: 'int8[]' },
-      { name: 'centroid', type: 'vector' },
-    ],
-    rowsOf(topics, ({ topicId, firmId, keywords }, i) => [
-      [topicId, firmId, quarter, keywords[0], SENTENCES, keywords, keywords.map(() => 1), sentenceIds[i], noCentroid],
-    ]),
-  )
-  await copyRows(
-    sql,
-    'topic_names',
-    [
-      { name: 'topic_id', type: 'text' },
-      { name: 'name', type: 'text' },
-      { name: 'summary', type: 'text' },
-      { name: 'source', type: 'text' },
-    ],
-    rowsOf(topics, ({ topicId, keywords }) => [[topicId, keywordName(keywords), keywordSummary(keywords), 'keywords']]),
-  )
-  await sql`insert into work (stage, quarter, firm_id) values ('aggregate', ${quarter}, '*')`
+  const topicsOf = new Map<string, MadeTopic[]>()
+  for (const topic of topics) topicsOf.set(topic.firmId, [...(topicsOf.get(topic.firmId) ?? []), topic])
+  for (const [firmId, its] of topicsOf) await writeCall(sql, callOf(quarter, firmId, its))
+  await transaction(sql, async tx => {
+    const firms = [...topicsOf].map(([firmId, its]) => ({
+      firmId,
+      topics: its.map((topic, number) => topicRow(topic, sentenceIdsOf(quarter, firmId, number))),
+      memberships: [],
+    }))
+    await replaceTopics(tx, quarter, firms)
+    for (const [firmId, its] of topicsOf) await replaceTopicNames(tx, quarter, firmId, its.map(nameRow))
+  })
+  await sql`update work set state = 'done' where quarter = ${quarter} and stage not in ('aggregate', 'index')`
 }
 
-function* rowsOf(topics: readonly MadeTopic[], rows: (topic: MadeTopic, i: number) => unknown[][]) {
-  for (const [i, topic] of topics.entries()) yield* rows(topic, i)
+function callOf(quarter: string, firmId: string, topics: readonly MadeTopic[]): StoredCall {
+  return {
+    ...{ callId: callIdOf(`${quarter}/${firmId}`), firmId, ticker: null, name: null, identifiers: {}, quarter },
+    ...{ calendarQuarter: null, fiscalQuarter: null, callDate: null, source: 'made', format: 'made', contentHash: '' },
+    sentences: topics
+      .flatMap(topic => topic.sentences)
+      .map(text => ({ speaker: null, role: null, section: null, talk: null, text })),
+  }
+}
+
+/** Of the firm's topic of that number, from 0. */
+function sentenceIdsOf(quarter: string, firmId: string, number: number): bigint[] {
+  const callId = callIdOf(`${quarter}/${firmId}`)
+  return Array.from({ length: SENTENCES }, (_, place) => sentenceId(callId, number * SENTENCES + place))
+}
+
+function topicRow({ topicId, keywords }: MadeTopic, sentenceIds: readonly bigint[]): Topic {
+  return {
+    ...{ topicId, label: keywords[0], size: SENTENCES, keywords, keywordWeights: keywords.map(() => 1) },
+    ...{ representativeSentences: sentenceIds, centroid: new Float32Array(1) },
+  }
+}
+
+function nameRow({ topicId, keywords }: MadeTopic): TopicName {
+  const [name, summary] = [keywordName(keywords), keywordSummary(keywords)]
+  return { topicId, name, summary, source: 'keywords', model: null, promptHash: null }
 }

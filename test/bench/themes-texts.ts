@@ -1,8 +1,7 @@
 // What stands for a topic when themes are looked for, one against another on the same topics: the middle of its sentences, the
 // sentences that represent it, its keywords, its name. Which of them collapses into one giant theme, and which holds.
 
-import { createHash } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Database } from '../../lib/db/connect.ts'
 import { say } from '../../lib/log.ts'
@@ -15,6 +14,7 @@ import { clusterThemes, scaledRecipe, THEME_RECIPE } from '../../lib/math/themes
 import { umap } from '../../lib/math/umap.ts'
 import { openEmbedder } from '../../lib/model/embedder.ts'
 import { keywordName, keywordSummary } from '../../lib/text/names.ts'
+import { readNames } from '../chat-server.ts'
 import { root } from '../run.ts'
 import { clustersIn, largestIn, mean, noiseIn } from './figures.ts'
 
@@ -71,15 +71,9 @@ const TEXTS: readonly Text[] = [
 function textsByModel(quarter: string): Text[] {
   const file = join(root, `test/bench/names-${quarter}.jsonl`)
   if (!existsSync(file)) return []
-  const lines = readFileSync(file, 'utf8').trim().split('\n')
-  const written = new Map(
-    lines.map(line => JSON.parse(line)).map(({ sentence, name, summary }) => [sentence, { name, summary }]),
-  )
+  const written = readNames(file)
   function namingOf({ keywords, representatives }: TopicTexts): { name: string; summary: string } {
-    const sentence = createHash('sha256')
-      .update(representatives[0] ?? '')
-      .digest('hex')
-    return written.get(sentence.slice(0, 16)) ?? { name: keywordName(keywords), summary: keywordSummary(keywords) }
+    return written(representatives[0]) ?? { name: keywordName(keywords), summary: keywordSummary(keywords) }
   }
   return [
     {

@@ -91,6 +91,10 @@ describe.each([
         ])
         if (!cut) continue
         const steps = processesBelow(run.child.pid ?? 0).filter(one => one.command.includes('quarterdeck.mjs'))
+        if (steps.length === 0) {
+          await run.ended // its steps ended just now: there was nobody to kill
+          continue
+        }
         const one = Math.floor(random.next() * (steps.length + 1)) // the last of these means all
         for (const { pid } of one === steps.length ? steps : [steps[one]]) process.kill(pid, 'SIGKILL')
         kills++

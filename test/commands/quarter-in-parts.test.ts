@@ -40,6 +40,16 @@ describe('a quarter in parts', () => {
     expect(inParts).toEqual(atOnce)
   }, 200_000)
 
+  it('has its talk marked and its topics made again where a version with other rules has marked it', async () => {
+    const before = await rowsOf(parts.home)
+    await withDatabase({ ...readSettings({}), home: parts.home }, async sql => {
+      await sql`update sentences set talk = null where quarter = ${QUARTER} and talk is not null`
+      await sql`update work set recipe = '' where stage = 'ingest'`
+    })
+    await run(parts)
+    expect(await rowsOf(parts.home)).toEqual(before)
+  }, 100_000)
+
   it('reads standard input, with the firm and quarter given', async () => {
     const stdin = 'We opened twelve stores. Margins rose by two points in the quarter.\n'
     await succeed(['ingest', '-', '--quarter', '2017Q2', '--firm', 'acme'], { ...parts, stdin })

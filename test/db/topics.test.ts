@@ -1,11 +1,11 @@
 // The rows of topics, on both databases: replaced firm by firm, counted, shown; and the column that came with 002.
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { connect, type Database, disconnect } from '../../lib/db/connect.ts'
+import { beforeAll, expect, it } from 'vitest'
+import type { Database } from '../../lib/db/connect.ts'
 import { migrate } from '../../lib/db/migrate.ts'
 import { ensureQuarter } from '../../lib/db/quarters.ts'
 import { type FirmTopicRows, replaceTopics, shownTopics, topicCounts, topicIdOf } from '../../lib/db/topics.ts'
-import { embeddedServer, hasRealServer, realServer, type TestServer } from './servers.ts'
+import { onBothDatabases } from './both-databases.ts'
 
 const QUARTER = '2024Q3'
 
@@ -41,68 +41,56 @@ function rowsOf(firmId: string, firstSentence: number): FirmTopicRows {
   }
 }
 
-describe.each([
-  { name: 'the embedded database', start: embeddedServer, there: true },
-  { name: 'a real server', start: realServer as () => Promise<TestServer>, there: hasRealServer },
-])('topics on $name', ({ start, there }) => {
-  describe.skipIf(!there)('', () => {
-    let server: TestServer
-    let sql: Database
-    const labels = async () =>
-      (
-        await sql<{ row: string }[]>`
+onBothDatabases('topics', open => {
+  let sql: Database
+  const labels = async () =>
+    (
+      await sql<{ row: string }[]>`
           select concat_ws(' ', sentence_id, coalesce(topic_id, '-'), coalesce(reassigned_topic_id, '-'), probability) as row
           from topic_sentences order by sentence_id`
-      ).map(one => one.row)
+    ).map(one => one.row)
 
-    beforeAll(async () => {
-      server = await start()
-      sql = await connect(server.settings)
-      await migrate(sql)
-      await ensureQuarter(sql, QUARTER)
-      for (const firm of ['A', 'B', 'C']) await sql`insert into firms (firm_id) values (${firm})`
-    })
-    afterAll(async () => {
-      await disconnect(sql)
-      await server.stop()
-    })
+  beforeAll(async () => {
+    ;({ sql } = await open())
+    await ensureQuarter(sql, QUARTER)
+    for (const firm of ['A', 'B', 'C']) await sql`insert into firms (firm_id) values (${firm})`
+  })
 
-    it('replaces the topics of the firms it is given, and leaves those of the others', async () => {
-      await sql.begin(tx => replaceTopics(tx, QUARTER, [rowsOf('A', 100), rowsOf('B', 200), rowsOf('C', 300)]))
-      expect(await topicCounts(sql, QUARTER, null)).toEqual({ topics: 6, sentences: 18, noise: 6, reassigned: 3 })
-      const before = await labels()
-      await sql.begin(tx =>
-        replaceTopics(tx, QUARTER, [
-          { firmId: 'A', topics: [], memberships: [] },
-          { ...rowsOf('C', 300), memberships: rowsOf('C', 300).memberships.slice(0, 5) },
-        ]),
-      )
-      expect(await labels()).toEqual(before.filter(row => !row.startsWith('1') && !row.startsWith('305')))
-      expect(await topicCounts(sql, QUARTER, 'A')).toEqual({ topics: 0, sentences: 0, noise: 0, reassigned: 0 })
-      expect(await topicCounts(sql, QUARTER, 'B')).toEqual({ topics: 2, sentences: 6, noise: 2, reassigned: 1 })
-    })
+  it('replaces the topics of the firms it is given, and leaves those of the others', async () => {
+    await sql.begin(tx => replaceTopics(tx, QUARTER, [rowsOf('A', 100), rowsOf('B', 200), rowsOf('C', 300)]))
+    expect(await topicCounts(sql, QUARTER, null)).toEqual({ topics: 6, sentences: 18, noise: 6, reassigned: 3 })
+    const before = await labels()
+    await sql.begin(tx =>
+      replaceTopics(tx, QUARTER, [
+        { firmId: 'A', topics: [], memberships: [] },
+        { ...rowsOf('C', 300), memberships: rowsOf('C', 300).memberships.slice(0, 5) },
+      ]),
+    )
+    expect(await labels()).toEqual(before.filter(row => !row.startsWith('1') && !row.startsWith('305')))
+    expect(await topicCounts(sql, QUARTER, 'A')).toEqual({ topics: 0, sentences: 0, noise: 0, reassigned: 0 })
+    expect(await topicCounts(sql, QUARTER, 'B')).toEqual({ topics: 2, sentences: 6, noise: 2, reassigned: 1 })
+  })
 
-    it('shows beside the size of a topic how much noise was given to it', async () => {
-      const shown = await shownTopics(sql, QUARTER, 'B')
-      expect(shown.map(topic => [topic.name, topic.size, topic.reassigned])).toEqual([
-        ['anvils', 2, 0],
-        ['freight', 2, 1],
-      ])
-    })
+  it('shows beside the size of a topic how much noise was given to it', async () => {
+    const shown = await shownTopics(sql, QUARTER, 'B')
+    expect(shown.map(topic => [topic.name, topic.size, topic.reassigned])).toEqual([
+      ['anvils', 2, 0],
+      ['freight', 2, 1],
+    ])
+  })
 
-    it('brings a database of the first version to this one with its rows as they were', async () => {
-      const before = await labels()
-      await sql`alter table topic_sentences drop column reassigned_topic_id`
-      await sql`drop table learned_batches`
-      await sql`alter table chat_answers drop column dollars, drop column quarter`
-      await sql`delete from schema_versions where version > 1`
-      expect(await migrate(sql)).toEqual([
-        '002_reassigned_topic.sql',
-        '003_learned_batches.sql',
-        '004_cost_of_answers.sql',
-      ])
-      expect(await labels()).toEqual(before.map(row => row.replace(/ 2024Q3\/[BC]\/02 0$/, ' - 0')))
-      expect(await migrate(sql)).toEqual([])
-    })
+  it('brings a database of the first version to this one with its rows as they were', async () => {
+    const before = await labels()
+    await sql`alter table topic_sentences drop column reassigned_topic_id`
+    await sql`drop table learned_batches`
+    await sql`alter table chat_answers drop column dollars, drop column quarter`
+    await sql`delete from schema_versions where version > 1`
+    expect(await migrate(sql)).toEqual([
+      '002_reassigned_topic.sql',
+      '003_learned_batches.sql',
+      '004_cost_of_answers.sql',
+    ])
+    expect(await labels()).toEqual(before.map(row => row.replace(/ 2024Q3\/[BC]\/02 0$/, ' - 0')))
+    expect(await migrate(sql)).toEqual([])
   })
 })
