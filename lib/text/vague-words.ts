@@ -279,7 +279,7 @@ export function mayEndPhrase(word: string): boolean {
   return !VAGUE_DESCRIBING.has(word) && !VERBS.has(word) && !ADJECTIVES.has(word)
 }
 
-/** People whom a speaker calls by their first name are no subject. Some are words besides (bill, mark), and alone no good name either. */
+/** People whom a speaker calls by their first name are no subject. Some are words besides (bill, mark): a capital tells. */
 export const FIRST_NAMES = listed(`
   aaron adam alan albert alex alexander alfred allen allison amanda amy andre andrea andrew andy angela anil ann
   anna anne anthony antonio arthur barbara barry ben benjamin beth betsy bill billy blake bob bobby brad bradley
