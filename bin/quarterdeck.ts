@@ -1,16 +1,33 @@
 // The door: argv in, exit code out, one catch. The only file that knows cac and exit codes.
-// 0 done, 1 could not be done, 2 wrong command line, 75 the database went away: run it again (EX_TEMPFAIL of sysexits.h).
+// 0 done, 1 could not be done, 2 wrong command line, 75 run it again: the database went away, or the process was told to leave
+// (EX_TEMPFAIL of sysexits.h); 128 and the signal's number where a signal ended it with nothing to put away, as shells count.
 
+import { constants } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type CAC, cac } from 'cac'
 import { commands } from '../commands/all.ts'
+import { watchForInterruption } from '../lib/cloud/spot-notice.ts'
 import { codeVersion } from '../lib/code-version.ts'
 import type { Command, FlagValues } from '../lib/command.ts'
 import { installLostConnectionHandler } from '../lib/db/connect.ts'
+import { STAGES } from '../lib/db/work.ts'
 import { DatabaseLost, UsageError, UserError } from '../lib/errors.ts'
+import { hasSomethingInHand, isFinishing, leave, Stopped, sayGoodbyes, stopped } from '../lib/leaving.ts'
 import { say } from '../lib/log.ts'
 import { readSettings } from '../lib/settings.ts'
 
 const argv = process.argv.slice(2)
+
+// A terminal sends Ctrl-C to every process in it, and a parent may pass it on: those two are one. A person's second one comes
+// later, and means at once.
+const ONE_AND_THE_SAME_MILLISECONDS = 1000
+let toldAt: number | undefined
+
+// Docker kills what is still there 10 seconds after SIGTERM, Kubernetes and Slurm after 30: seven to finish what is in hand,
+// which takes a firm-quarter a part of a second; one to end by itself; and one to give back what was not finished.
+const FINISH_MILLISECONDS = 7000
+const LOOK_MILLISECONDS = 50
+const GOODBYE_MILLISECONDS = 1000
 
 // `quarterdeck sql … | head` closes our output: that is the reader's right, not an error.
 process.stdout.on('error', error => {
@@ -22,6 +39,7 @@ process.stdout.on('error', error => {
 installLostConnectionHandler(fail)
 process.on('uncaughtException', fail)
 process.on('unhandledRejection', fail)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void leaveFor(signal))
 try {
   await main()
 } catch (error) {
@@ -50,10 +68,14 @@ async function main(): Promise<void> {
       `${command.verb} takes no words, and got ${words.join(' ')}`,
       `quarterdeck ${command.verb} --help`,
     )
+  const settings = readSettings()
+  // What reads, or takes a second, has nothing to put away.
+  if (settings.spotNotice && STAGES.some(stage => stage === command.verb))
+    watchForInterruption(settings.metadataUrl, why => void leaveInOrder(why))
   await command.run({
     words,
     flags: flagsOf(command),
-    settings: readSettings(),
+    settings,
     columns: process.stdout.isTTY ? process.stdout.columns : undefined,
     print: (text: string) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
   })
@@ -144,13 +166,35 @@ function splitFlag(text: string): [string, string | undefined] {
   return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
 }
 
+async function leaveFor(signal: NodeJS.Signals): Promise<void> {
+  const atOnce = 128 + constants.signals[signal]
+  if (!hasSomethingInHand()) process.exit(atOnce)
+  const now = performance.now()
+  if (toldAt === undefined) await leaveInOrder(`told to stop by ${signal}`)
+  else if (now - toldAt > ONE_AND_THE_SAME_MILLISECONDS) process.exit(atOnce)
+}
+
+/** Ends the process in nine seconds at most, mostly sooner: the work that notices throws, and `main` ends with that. */
+async function leaveInOrder(why: string): Promise<void> {
+  toldAt ??= performance.now()
+  leave(why)
+  if (isFinishing()) {
+    say(`${why}: finishing what is in hand`)
+    while (isFinishing() && performance.now() - toldAt < FINISH_MILLISECONDS) await sleep(LOOK_MILLISECONDS)
+    if (!isFinishing()) await sleep(GOODBYE_MILLISECONDS)
+  }
+  await Promise.race([sayGoodbyes(), sleep(GOODBYE_MILLISECONDS)])
+  fail(stopped())
+}
+
 function fail(error: unknown): never {
   const debug = argv.includes('--debug')
   if (error instanceof UserError) {
     say(`quarterdeck: ${error.message}`)
     if (error.hint) say(`  → ${error.hint}`)
     if (debug) say(String(error.cause instanceof Error ? error.cause.stack : error.stack))
-    process.exit(error instanceof UsageError ? 2 : error instanceof DatabaseLost ? 75 : 1)
+    const isTemporary = error instanceof DatabaseLost || error instanceof Stopped
+    process.exit(error instanceof UsageError ? 2 : isTemporary ? 75 : 1)
   }
   say(`quarterdeck: this should not have happened: ${error instanceof Error ? error.message : String(error)}`)
   say(

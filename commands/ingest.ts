@@ -24,6 +24,7 @@ import { ALL_FIRMS, finishWork, openWork, talkChanged, workOnQuarter } from '../
 import { DatabaseLost, UsageError, UserError } from '../lib/errors.ts'
 import { openTexts } from '../lib/files.ts'
 import { FIRM, FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag, textFlag } from '../lib/flags.ts'
+import { finishedBeforeLeaving, Stopped, stopIfLeaving } from '../lib/leaving.ts'
 import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
 import { formatNames, formatOf } from '../lib/text/formats/all.ts'
 import { cleanText } from '../lib/text/sentences.ts'
@@ -116,7 +117,7 @@ export async function ingest(sql: Database, options: IngestOptions): Promise<Ing
       `no transcripts given, and the database has none of ${quarter}`,
       `quarterdeck ingest PATH --quarter ${quarter}, or make quarter Q=${quarter} TRANSCRIPTS=PATH`,
     )
-  const tally = await loadCalls(sql, options)
+  const tally = await finishedBeforeLeaving(() => loadCalls(sql, options))
   const talk = await markTalk(sql, quarter)
   if (tally.loaded > 0) await analyzeQuarter(sql, quarter)
   const size = await sizeOfQuarter(sql, quarter)
@@ -187,6 +188,7 @@ async function loadCalls(sql: Database, options: IngestOptions): Promise<Tally> 
         }
         await writeCall(sql, call)
         tally.loaded++
+        stopIfLeaving()
         // How many files a folder or a stream still holds is not known, so there is no time left to tell.
         if (Date.now() - said > 2000) {
           said = Date.now()
@@ -194,8 +196,9 @@ async function loadCalls(sql: Database, options: IngestOptions): Promise<Tally> 
         }
       }
     } catch (error) {
-      // Only what is wrong with the file itself is the file's fault: a lost database is not.
-      if (!(error instanceof UserError) || error instanceof UsageError || error instanceof DatabaseLost) throw error
+      // Only what is wrong with the file itself is the file's fault: a lost database is not, nor that we were told to leave.
+      const isNotItsFault = [UsageError, DatabaseLost, Stopped].some(kind => error instanceof kind)
+      if (!(error instanceof UserError) || isNotItsFault) throw error
       warn(error.message)
       if (error.hint) say(`  → ${error.hint}`)
       tally.refused.push({ file: file.name, reason: error.message })

@@ -55,6 +55,9 @@ export type Settings = Readonly<{
   longText: LongText
   /** File for figures of `embed` while it runs, as a Prometheus textfile collector reads them. */
   metricsFile: string | undefined
+  /** Ask the cloud's metadata service whether this spot instance is to be taken away, and leave in order when it is. */
+  spotNotice: boolean
+  metadataUrl: string
   /** What an hour of this machine costs, and what a day may cost before `embed` warns. */
   dollarsPerHour: number | undefined
   dollarsPerDay: number | undefined
@@ -88,6 +91,10 @@ export function readSettings(environment: Environment = process.env): Settings {
     batches: readBatches(environment),
     longText: choice(environment, 'QUARTERDECK_LONG_TEXT', LONG_TEXTS),
     metricsFile: environment.QUARTERDECK_METRICS_FILE || undefined,
+    // Off unless asked for: outside the cloud nobody answers there, and a program should not ask around by itself.
+    spotNotice: onOrOff(environment, 'QUARTERDECK_SPOT_NOTICE', false),
+    // AWS's own variable and address, so that what is set for its other programs holds here too.
+    metadataUrl: (environment.AWS_EC2_METADATA_SERVICE_ENDPOINT || 'http://169.254.169.254').replace(/\/+$/, ''),
     dollarsPerHour: optionalNumber(environment, 'QUARTERDECK_DOLLARS_PER_HOUR', 0, 1000),
     dollarsPerDay: optionalNumber(environment, 'QUARTERDECK_DOLLARS_PER_DAY', 0, 1e6),
     // One thread a core; in a container Node counts what the container may use.

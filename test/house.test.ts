@@ -52,7 +52,7 @@ describe('who may import whom', () => {
   it('finds the house at all', () => {
     expect(product.length).toBeGreaterThan(50)
     expect(new Set(product.map(source => drawerOf(source.path)))).toEqual(
-      new Set([undefined, 'db', 'math', 'model', 'text']),
+      new Set([undefined, 'cloud', 'db', 'math', 'model', 'text']),
     )
   })
 
@@ -127,7 +127,7 @@ describe('which knowledge lives where', () => {
   only('PGlite', /from '@electric-sql\/[^']+'/g, 'lib/db/embedded')
   only('SQL', /\b(sql|tx)(<[^`]*>)?`/g, 'lib/db')
   only('onnxruntime', /from 'onnxruntime-node'/g, 'lib/model/onnx.ts')
-  only('HTTP', /from 'openai'|from 'node:https?'|\bfetch\(/g, 'lib/model')
+  only('HTTP', /from 'openai'|from 'node:https?'|\bfetch\(/g, 'lib/model', 'lib/cloud')
   only('stdout', /process\.stdout/g, 'bin/quarterdeck.ts', 'bin/side-by-side.ts')
   only('stderr', /process\.stderr|console\.\w+/g, 'lib/log.ts', 'lib/db/embedded/daemon.ts')
   only('the vector index', /\busing hnsw\b/g, 'lib/db/vector-index.ts')

@@ -1,6 +1,7 @@
 // Provenance: one row a run of a command, so that every number in the other tables can be traced.
 
 import { DatabaseLost } from '../errors.ts'
+import { beforeLeaving, Stopped } from '../leaving.ts'
 import { workerName } from '../worker-name.ts'
 import type { Database, Queries } from './connect.ts'
 
@@ -31,11 +32,12 @@ export async function recorded<Result extends Ending>(
     values (${run.command}, ${run.quarter ?? null}, ${sql.json(run.options)}, ${run.codeVersion},
       ${run.model ?? null}, ${run.seed ?? null}, ${workerName})
     returning run_id as "runId"`
-  const finish = (outcome: 'done' | 'failed', { counts, model, seed }: Ending) => sql`
+  const finish = (outcome: 'done' | 'failed' | 'stopped', { counts, model, seed }: Ending) => sql`
     update runs
     set finished_at = now(), outcome = ${outcome}, counts = ${sql.json(counts)}, model = coalesce(${model ?? null}, model),
       seed = coalesce(${seed ?? null}, seed), peak_memory_mb = ${Math.round(process.resourceUsage().maxRSS / 1024)}
-    where run_id = ${runId.toString()}`
+    where run_id = ${runId.toString()} and outcome = 'running'`
+  const leaving = beforeLeaving(async () => await finish('stopped', { counts: {} }))
   try {
     const result = await work()
     await finish('done', result)
@@ -43,8 +45,11 @@ export async function recorded<Result extends Ending>(
   } catch (error) {
     // A lost database cannot be told: the row stays `running`, as it does after a kill.
     // The error itself goes to the person; its text may quote the input, so it stays out of the table.
-    if (!(error instanceof DatabaseLost)) await finish('failed', { counts: {} }).catch(() => {})
+    const outcome = error instanceof Stopped ? 'stopped' : 'failed'
+    if (!(error instanceof DatabaseLost)) await finish(outcome, { counts: {} }).catch(() => {})
     throw error
+  } finally {
+    leaving.forget()
   }
 }
 

@@ -2,6 +2,7 @@
 // work.ts would ask the database a dozen times for each. Who may write, and what is saved, stay firm by firm.
 // What is read, computed and written is the command's.
 
+import { finishedBeforeLeaving, isLeaving } from '../leaving.ts'
 import type { Database } from './connect.ts'
 import {
   type Claim,
@@ -66,7 +67,7 @@ export async function workInPortions<Item extends { units: number }, Result>(
   async function readAll(claims: readonly Claim[]): Promise<Item[]> {
     return claims.length === 0 ? [] : await steps.read(claims)
   }
-  try {
+  async function portionByPortion(): Promise<void> {
     for (;;) {
       // With nothing in hand: what other processes hold may come free, and more come from the step before.
       let items = await readAll(await nextPortion(sql, stage, target, PORTION, follower))
@@ -76,6 +77,7 @@ export async function workInPortions<Item extends { units: number }, Result>(
         next.catch(() => {}) // seen where it is awaited
         for (const item of items) {
           while (computing.size > 0 && isFull(item, atOnce())) await Promise.race(computing)
+          if (isLeaving()) break // what was claimed and not begun is given back with the leases
           start(item)
         }
         items = await next
@@ -89,13 +91,18 @@ export async function workInPortions<Item extends { units: number }, Result>(
       await Promise.all(computing)
       await saver.end()
     }
-  } finally {
-    // One that failed must not tear the others out of their work: they finish, then the failure goes on. So does the next
-    // portion, because a claim that commits after the release, on another connection, would hold its firms until it runs out.
-    await Promise.allSettled([...computing, next])
-    await saver.end().catch(() => {})
-    await leases.release()
   }
+  await finishedBeforeLeaving(async () => {
+    try {
+      await portionByPortion()
+    } finally {
+      // One that failed must not tear the others out of their work: they finish, then the failure goes on. So does the next
+      // portion, because a claim that commits after the release, on another connection, would hold its firms until it runs out.
+      await Promise.allSettled([...computing, next])
+      await saver.end().catch(() => {})
+      await leases.release()
+    }
+  })
 }
 
 /** Collects results and saves what came within a moment in one go; one save at a time, in the order they came. */

@@ -6,6 +6,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../errors.ts'
+import { beforeLeaving, finishedBeforeLeaving, isLeaving, pause, stopIfLeaving } from '../leaving.ts'
 import { say } from '../log.ts'
 import { mayBeAlive, workerName } from '../worker-name.ts'
 import type { Database, Queries } from './connect.ts'
@@ -146,8 +147,9 @@ export async function claimWork(sql: Database, stage: Stage, target: Target): Pr
   return claim
 }
 
-/** The same for a portion of them, largest first; empty when there is none. */
+/** The same for a portion of them, largest first; empty when there is none, or when this process is to leave. */
 export async function claimPortion(sql: Database, stage: Stage, target: Target, portion: Portion): Promise<Claim[]> {
+  if (isLeaving()) return []
   const before = FIRM_STAGES[FIRM_STAGES.indexOf(stage) - 1] ?? null
   // A common table expression that locks is run once; a subquery may be run again for each row, and lock more.
   const claims = await sql<Claim[]>`
@@ -333,7 +335,10 @@ export async function requireEarlier(sql: Queries, stage: Stage, target: Target,
     )
 }
 
-/** Keeps this process's leases of a step alive, until released: then what it has not finished is free for others. */
+/**
+ * Keeps this process's leases of a step alive, until released: then what it has not finished is free for others. Leaving in
+ * the middle releases them too.
+ */
 export function keepLeases(sql: Database, stage: Stage): { release(): Promise<void> } {
   const ours = () => sql`stage = ${stage} and lease_by = ${workerName}`
   const timer = setInterval(() => {
@@ -342,11 +347,16 @@ export function keepLeases(sql: Database, stage: Stage): { release(): Promise<vo
       update work set lease_until = now() + make_interval(secs => ${LEASE_SECONDS})
       where ${ours()} and lease_until < now() + make_interval(secs => ${LEASE_SECONDS})`.catch(() => {})
   }, RENEW_SECONDS * 1000)
+  async function release(): Promise<void> {
+    clearInterval(timer)
+    // After an error the connection may be gone; then the lease runs out, or the next process sees that we are dead.
+    await sql`update work set lease_by = null, lease_until = null where ${ours()}`.catch(() => {})
+  }
+  const leaving = beforeLeaving(release)
   return {
     async release() {
-      clearInterval(timer)
-      // After an error the connection may be gone; then the lease runs out, or the next process sees that we are dead.
-      await sql`update work set lease_by = null, lease_until = null where ${ours()}`.catch(() => {})
+      leaving.forget()
+      await release()
     },
   }
 }
@@ -370,7 +380,7 @@ export async function nextClaim(
   return claim
 }
 
-/** The same for a portion; empty when nothing is left. */
+/** The same for a portion; empty when nothing is left. Throws where the process is to leave: then there may be more. */
 export async function nextPortion(
   sql: Database,
   stage: Stage,
@@ -386,17 +396,18 @@ export async function nextPortion(
       follower?.gotSome()
       return claims
     }
+    stopIfLeaving() // nothing is left of what this process had, and it does not wait for others
     if (mayGetMore) {
       // Asked before the last claim, not after it: what became ready in between would be left behind.
       mayGetMore = (await follower?.mayGetMore()) ?? false
-      if (mayGetMore) await sleep(LOOK_AGAIN_MILLISECONDS)
+      if (mayGetMore) await pause(LOOK_AGAIN_MILLISECONDS)
       continue
     }
     const held = await heldByOthers(sql, stage, target)
     if (held.firms === 0) return []
     if (!said) say(`${stage}: waiting for ${held.workers.join(', ')}`)
     said = true
-    await sleep(500) // often enough that nobody notices, rare enough to cost nothing
+    await pause(500) // often enough that nobody notices, rare enough to cost nothing
     mayGetMore = follower !== undefined
   }
 }
@@ -421,7 +432,7 @@ export async function workThrough(
   const leases = keepLeases(sql, stage)
   const follower = follow ? followerOf(sql, stage, target) : undefined
   const inHand = new Set<Promise<void>>()
-  try {
+  async function claimAndHandle(): Promise<void> {
     for (;;) {
       if (inHand.size >= atOnce) await Promise.race(inHand)
       // With something in hand there is no waiting for others: finish that first.
@@ -439,11 +450,16 @@ export async function workThrough(
       one.catch(() => {}) // seen where it is raced
       inHand.add(one)
     }
-  } finally {
-    // One that failed must not tear the others out of their work: they finish, then the failure goes on.
-    await Promise.allSettled(inHand)
-    await leases.release()
   }
+  await finishedBeforeLeaving(async () => {
+    try {
+      await claimAndHandle()
+    } finally {
+      // One that failed must not tear the others out of their work: they finish, then the failure goes on.
+      await Promise.allSettled(inHand)
+      await leases.release()
+    }
+  })
 }
 
 /**

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import pLimit from 'p-limit'
 import { UserError } from '../errors.ts'
+import { finishedBeforeLeaving, stopIfLeaving } from '../leaving.ts'
 import type { ChatPrice, Settings } from '../settings.ts'
 import type { Chat, Message } from './chat.ts'
 import { CHARACTERS_A_TOKEN, dollarsOf, expectedTokens, priceOf } from './chat-prices.ts'
@@ -136,7 +137,8 @@ export function askerOf(chat: Chat, options: AskerOptions, store: AnswerStore): 
     { messages, hash }: Missing,
   ): Promise<{ unusable: string; paid: boolean } | { overLimit: true } | undefined> {
     const expected = dollarsOf(expectedTokens(messages, question), price)
-    return await purse.within(expected, async () => {
+    async function askAndKeep() {
+      stopIfLeaving()
       const replied = await chat.ask({ ...question, messages })
       if ('unusable' in replied) return { ...replied, paid: false }
       const { raw, ...reply } = replied
@@ -144,7 +146,9 @@ export function askerOf(chat: Chat, options: AskerOptions, store: AnswerStore): 
       await store.keep(hash, kept) // before all else: it is paid for
       purse.add(kept, expected)
       return undefined
-    })
+    }
+    // What is on its way will be billed: it is waited for, and nothing more is asked for.
+    return await purse.within(expected, () => finishedBeforeLeaving(askAndKeep))
   }
 
   return { model, concurrency, ask, spending: purse.spending }

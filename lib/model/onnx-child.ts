@@ -1,6 +1,6 @@
 // The process in which the model runs: opens the session it is told to, then answers one message after the other.
 // Its other half is onnx-process.ts. It ends when that one's process is gone, and by nothing else: Ctrl-C in the terminal
-// reaches both, and what that means is for the other to decide.
+// and a SIGTERM by systemd or Slurm reach both, and what that means is for the other to decide.
 
 import { messageOf, UserError } from '../errors.ts'
 import { openSession, type Session } from './onnx.ts'
@@ -10,7 +10,7 @@ import { saysOutOfMemory } from './out-of-memory.ts'
 let session: Session | undefined
 let before: Promise<void> = Promise.resolve()
 
-process.on('SIGINT', () => {})
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => {})
 // At once, whatever is still in line: nobody waits for it, and a rerun wants the memory.
 process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'))
 // One after the other, so that the seconds of a batch are its own.

@@ -83,7 +83,7 @@ export function openModelProcess(options: SessionOptions, program = PROGRAM): Pr
     function send(request: Request): void {
       // A process that cannot be reached is gone or about to go; how it went is told when it has.
       child.send(request, error => {
-        if (error) child.kill('SIGTERM')
+        if (error) child.kill('SIGKILL')
       })
     }
 
