@@ -21,7 +21,7 @@ export function commandsPage(all: readonly Command[]): string {
     GENERATED,
     'Each is `node bin/quarterdeck.mjs COMMAND` from any folder. `--help` prints the same as below, `--debug` shows where an error ' +
       'comes from. Results go to standard output, conversation to standard error. Exit codes: 0 done, 1 could not be ' +
-      'done, 2 wrong command line, 75 the database went away (run it again: it goes on where it was).',
+      'done, 2 wrong command line, 75 the database went away or the process was told to leave (run it again: it goes on where it was).',
     ['| command | does |', '| --- | --- |', ...rows].join('\n'),
     ...all.map(section),
     '',

@@ -9,6 +9,9 @@ import { fileURLToPath } from 'node:url'
 import { messageOf } from '../lib/errors.ts'
 import { say } from '../lib/log.ts'
 
+// As bin/quarterdeck.ts ends when the database went away, or the cloud has announced that the instance goes.
+const RUN_AGAIN = 75
+
 const DOOR = fileURLToPath(new URL('./quarterdeck.mjs', import.meta.url))
 
 const children: ChildProcess[] = []
@@ -35,7 +38,10 @@ const codes = await Promise.all(
     const code = await ended
     const later = steps.slice(i + 1).filter(step => isRunning(step.child))
     if (code === 0 || later.length === 0) return code
-    if (!wasTold) say(`${verb} has failed: stopping ${later.map(step => step.words[0]).join(' and ')}`)
+    if (!wasTold)
+      say(
+        `${verb} has ${code === RUN_AGAIN ? 'stopped' : 'failed'}: stopping ${later.map(step => step.words[0]).join(' and ')}`,
+      )
     stop(
       later.map(step => step.child),
       'SIGTERM',

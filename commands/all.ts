@@ -3,8 +3,12 @@
 import { command as aggregate } from './aggregate.ts'
 import { command as buildIndex } from './build-index.ts'
 import { command as clusterFirm } from './cluster-firm.ts'
+import { command as dbBackup } from './db-backup.ts'
+import { command as dbCheck } from './db-check.ts'
+import { command as dbRestore } from './db-restore.ts'
 import { command as dbStart } from './db-start.ts'
 import { command as dbStop } from './db-stop.ts'
+import { command as dropQuarter } from './drop-quarter.ts'
 import { command as embed } from './embed.ts'
 import { command as evaluate } from './eval.ts'
 import { command as ingest } from './ingest.ts'
@@ -28,6 +32,10 @@ export const commands = [
   sql,
   status,
   models,
+  dbCheck,
+  dropQuarter,
   dbStart,
   dbStop,
+  dbBackup,
+  dbRestore,
 ]

@@ -3,14 +3,15 @@
 
 import { codeVersion } from '../lib/code-version.ts'
 import type { Command } from '../lib/command.ts'
-import { requireQuarter, sizeOfQuarter } from '../lib/db/calls.ts'
-import type { Database } from '../lib/db/connect.ts'
+import { requireQuarter } from '../lib/db/calls.ts'
+import { connect, type Database, disconnect } from '../lib/db/connect.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
-import { buildIndex, indexExists } from '../lib/db/vector-index.ts'
+import { buildEmbedded, buildOnServer, noticeLostIndex } from '../lib/db/vector-index.ts'
 import { ALL_FIRMS, finishWork, openWork, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
 import { FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag } from '../lib/flags.ts'
-import { count, duration, say } from '../lib/log.ts'
+import { duration, say } from '../lib/log.ts'
+import type { Settings } from '../lib/settings.ts'
 
 export const command: Command = {
   verb: 'index',
@@ -24,7 +25,8 @@ export const command: Command = {
     const quarter = quarterFlag(flags)
     await withDatabase(settings, async sql => {
       await requireQuarter(sql, quarter)
-      const options = { quarter, force: switchFlag(flags, 'force'), embedded: settings.databaseUrl === undefined }
+      const server = settings.databaseUrl === undefined ? undefined : settings
+      const options = { quarter, force: switchFlag(flags, 'force'), server }
       const { done } = await recorded(
         sql,
         { command: 'index', quarter, options: { force: options.force }, codeVersion: codeVersion() },
@@ -41,30 +43,45 @@ export const command: Command = {
 export type IndexOptions = {
   quarter: string
   force?: boolean
-  /** The embedded database has less memory to build in. */
-  embedded: boolean
+  /** Where to open the second connection that a build on a server is watched through; absent: the embedded database. */
+  server?: Pick<Settings, 'home' | 'databaseUrl'> | undefined
 }
 
 /** Builds the vector index of a quarter where there is none or its sentences changed. */
 export async function indexQuarter(
   sql: Database,
-  { quarter, force = false, embedded }: IndexOptions,
+  { quarter, force = false, server }: IndexOptions,
 ): Promise<{ quarter: string; bytes: number; seconds: number }> {
   const start = performance.now()
   // Themes may still be missing: the index needs the embeddings only.
   await requireEarlier(sql, 'cluster-firm', { quarter })
   const recipe = 'hnsw cosine m 16 ef_construction 64'
-  // An index that somebody dropped by hand is work to do, whatever the table says.
-  const again = force || !(await indexExists(sql, quarter))
-  const { todo } = await openWork(sql, 'index', { quarter, firmId: ALL_FIRMS }, recipe, again)
+  await noticeLostIndex(sql, quarter)
+  const { todo } = await openWork(sql, 'index', { quarter, firmId: ALL_FIRMS }, recipe, force)
   let bytes = 0
-  if (todo > 0)
-    await workOnQuarter(sql, 'index', quarter, async claim => {
-      const { sentences } = await sizeOfQuarter(sql, quarter)
-      say(`index ${quarter}: building over ${count(sentences, 'embedding')}`)
-      bytes = await buildIndex(sql, quarter, embedded)
-      return await finishWork(sql, claim, recipe, async () => {})
-    })
+  if (todo > 0 && server === undefined)
+    await workOnQuarter(sql, 'index', quarter, claim =>
+      finishWork(sql, claim, recipe, async tx => {
+        bytes = await buildEmbedded(tx, quarter)
+      }),
+    )
+  if (todo > 0 && server !== undefined) {
+    const second = await connect(server)
+    try {
+      await workOnQuarter(
+        sql,
+        'index',
+        quarter,
+        async claim => {
+          bytes = await buildOnServer(sql, second, quarter)
+          return await finishWork(sql, claim, recipe, async () => {})
+        },
+        second,
+      )
+    } finally {
+      await disconnect(second)
+    }
+  }
   const seconds = (performance.now() - start) / 1000
   const done = bytes > 0 ? `${(bytes / 2 ** 20).toFixed(0)} MB in ${duration(seconds)}` : 'nothing left to do'
   say(`index ${quarter}: ${done}`)

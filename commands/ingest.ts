@@ -282,10 +282,8 @@ async function markTalk(sql: Database, quarter: string): Promise<number> {
     bar.end()
     // In the one transaction that is fenced: another process may have loaded calls meanwhile, and counted them.
     return await finishWork(sql, claim, TALK_RECIPE, async tx => {
-      for (const [firmId, marks] of changed) {
-        await setTalk(tx, quarter, marks)
-        await talkChanged(tx, quarter, firmId)
-      }
+      for (const marks of changed.values()) await setTalk(tx, quarter, marks)
+      if (changed.size > 0) await talkChanged(tx, quarter, [...changed.keys()])
       // Every firm's keywords are weighed by these words: the same calls have to give the same keywords, loaded at once
       // or one by one.
       if (await setCommonWords(tx, quarter, counts.commonWords())) await talkChanged(tx, quarter)

@@ -11,7 +11,11 @@ import { csvOf, renderTable } from '../lib/text/table.ts'
 export const command: Command = {
   verb: 'sql',
   summary: 'Run one read-only SQL statement and print the result',
-  about: 'The tables and columns stand in docs/data-dictionary.md. It cannot write: the transaction is read only.',
+  about:
+    'The tables and columns stand in docs/data-dictionary.md. It cannot write, on whatever database and as whatever user: ' +
+    'one statement that reads, in a read-only transaction that is rolled back, and no function that can act. It reads what ' +
+    'the user of DATABASE_URL may read, and computes as long as the statement takes: Ctrl-C ends it on a server; the ' +
+    'embedded database finishes it, and other commands wait meanwhile.',
   words: 'STATEMENT',
   flags: [
     { ...JSON_OUTPUT, summary: 'Print an array of row objects' },

@@ -16,11 +16,15 @@ const TOKEN_SECONDS = 21_600
  * Calls `onNotice` once, with what was announced, when the instance is to be stopped, hibernated or terminated. Does not
  * keep the process alive. That nobody answers is said once; a service that comes back is heard.
  */
-export function watchForInterruption(url: string, onNotice: (what: string) => void): void {
-  void watch(url, onNotice)
+export function watchForInterruption(
+  url: string,
+  onNotice: (what: string) => void,
+  everyMilliseconds = ASK_MILLISECONDS,
+): void {
+  void watch(url, onNotice, everyMilliseconds)
 }
 
-async function watch(url: string, onNotice: (what: string) => void): Promise<void> {
+async function watch(url: string, onNotice: (what: string) => void, everyMilliseconds: number): Promise<void> {
   let token: string | undefined
   let said = false
   for (;;) {
@@ -41,7 +45,7 @@ async function watch(url: string, onNotice: (what: string) => void): Promise<voi
       said = true
       token = undefined
     }
-    await sleep(ASK_MILLISECONDS, undefined, { ref: false })
+    await sleep(everyMilliseconds, undefined, { ref: false })
   }
 }
 

@@ -21,6 +21,8 @@ export type Address = Readonly<{
   /** File with the certificates to trust, for RDS and others that sign their own. */
   rootCertificate: string | undefined
   connectSeconds: number
+  /** After so many seconds without a word the server's machine is asked whether it is still there. */
+  keepaliveSeconds: number
   /** Settings for the server itself, such as `options` or `statement_timeout`. */
   parameters: Readonly<Record<string, string>>
   /** Host and port, for messages. */
@@ -30,8 +32,21 @@ export type Address = Readonly<{
 const EXAMPLE = 'export DATABASE_URL=postgres://USER:PASSWORD@HOST:5432/DATABASE (special characters as %XX)'
 // A server answers within a second, across an ocean too; ten times that is a wrong address or a closed firewall.
 const CONNECT_SECONDS = '10'
+// A machine that vanishes without a goodbye is noticed after this and ten more seconds (ten questions, one a second, are
+// Node's own). A lease is as long, so its work is free by then; and no router forgets a line on which something is said
+// every minute (AWS's do after 350 s). It does not help a query that never reached the machine: that the kernel sends again
+// for a quarter of an hour (Linux, tcp_retries2), and Node has no way to tell it otherwise.
+const KEEPALIVE_SECONDS = '60'
 // What libpq reads itself and the server would refuse as unknown; all of them at their defaults here.
-const OF_LIBPQ = ['channel_binding', 'gssencmode', 'keepalives', 'target_session_attrs']
+const OF_LIBPQ = [
+  'channel_binding',
+  'gssencmode',
+  'keepalives',
+  'keepalives_count',
+  'keepalives_interval',
+  'target_session_attrs',
+  'tcp_user_timeout',
+]
 
 export function parseAddress(databaseUrl: string): Address {
   const url = parseUrl(databaseUrl)
@@ -49,6 +64,7 @@ export function parseAddress(databaseUrl: string): Address {
   const root = take('sslrootcert')
   const tls = tlsMode(take('sslmode') ?? (root === 'system' ? 'verify-full' : 'prefer'))
   const connectSeconds = Number(take('connect_timeout') ?? CONNECT_SECONDS) || Number(CONNECT_SECONDS)
+  const keepaliveSeconds = Number(take('keepalives_idle') ?? KEEPALIVE_SECONDS) || Number(KEEPALIVE_SECONDS)
   for (const name of OF_LIBPQ) query.delete(name)
   return {
     host,
@@ -60,6 +76,7 @@ export function parseAddress(databaseUrl: string): Address {
     tls,
     rootCertificate: root === 'system' ? undefined : root,
     connectSeconds,
+    keepaliveSeconds,
     parameters: Object.fromEntries(query),
     shown: `${host}:${port}`,
   }

@@ -109,7 +109,15 @@ export async function writeCall(sql: Database, call: StoredCall): Promise<void> 
       await firmChanged(tx, quarter, call.firmId, units)
       await quarterChanged(tx, quarter)
     }
+    if (other && other.quarter !== call.quarter) await forgetIfEmpty(tx, other.quarter)
   })
+}
+
+/** Of a quarter without calls no step runs any more, so that what was said of it as a whole would stay for ever. */
+async function forgetIfEmpty(tx: Queries, quarter: string): Promise<void> {
+  const isEmpty = tx`not exists (select from calls where quarter = ${quarter})`
+  await tx`delete from themes where quarter = ${quarter} and ${isEmpty}`
+  await tx`delete from common_words where quarter = ${quarter} and ${isEmpty}`
 }
 
 /**
@@ -135,7 +143,7 @@ async function writeFirm(tx: Queries, call: StoredCall): Promise<void> {
   if (before === undefined || before.name === after.name) return
   const quarters = await tx<{ quarter: string }[]>`
     select distinct quarter from calls where firm_id = ${call.firmId} order by quarter`
-  for (const { quarter } of quarters) await talkChanged(tx, quarter, call.firmId)
+  for (const { quarter } of quarters) await talkChanged(tx, quarter, [call.firmId])
 }
 
 const SENTENCE_COLUMNS = [

@@ -9,7 +9,7 @@ import type { Settings } from '../settings.ts'
 import { type Address, parseAddress } from './address.ts'
 import { arrayTypes } from './arrays.ts'
 import { placesOf } from './embedded/places.ts'
-import { dialDatabase } from './embedded/start.ts'
+import { dialDatabase, isDiskFull, shellQuoted } from './embedded/start.ts'
 import { dialServer, Line } from './line.ts'
 
 /** An open database. int8 columns are bigint here; counts are cast to int in SQL. */
@@ -35,7 +35,7 @@ export async function connect(settings: Pick<Settings, 'home' | 'databaseUrl'>):
     await checkServer(sql, address.shown)
   } catch (error) {
     await sql.end({ timeout: 0 })
-    throw refused(error, address)
+    throw refused(explained(sql, error), address)
   }
   inUse.add(sql)
   return sql
@@ -52,7 +52,7 @@ async function connectEmbedded(home: string, retries: number): Promise<Database>
   } catch (error) {
     await sql.end({ timeout: 0 })
     if (error instanceof DatabaseLost && retries > 0) return await connectEmbedded(home, retries - 1)
-    throw error
+    throw explained(sql, error)
   }
   inUse.add(sql)
   return sql
@@ -73,6 +73,10 @@ type Route = {
   /** For messages. */
   name: string
   hint: string
+  /** How to see how full the disk is. */
+  lookAtDisk: string
+  /** What was wrong, where that can be seen from here after a loss. */
+  reasonOfLoss(): string | undefined
   options: postgres.Options<Record<string, never>>
   dial(): Promise<Socket>
 }
@@ -83,19 +87,25 @@ function toEmbedded(home: string): Route {
   return {
     name: `the embedded database in ${home}`,
     hint: `${RERUN} (its log: ${placesOf(home).log})`,
+    lookAtDisk: `df -h ${shellQuoted(home)}`,
+    // Where its log can grow no more, Postgres gives up: nothing committed is lost, and the next start needs room first.
+    reasonOfLoss: () => (isDiskFull(home) ? 'its disk is full' : undefined),
     options: { user: 'postgres', database: 'postgres' },
     dial: () => dialDatabase(home),
   }
 }
 
 function toServer(address: Address): Route {
-  const { host, port, user, password, database, connectSeconds, parameters } = address
+  const { host, port, user, password, database, connectSeconds, keepaliveSeconds, parameters } = address
   return {
     name: `the database server at ${address.shown}`,
     hint: RERUN,
+    lookAtDisk: 'df -h on the server',
+    reasonOfLoss: () => undefined,
     options: {
       ...{ host, port, user, password, database },
       connect_timeout: connectSeconds,
+      keep_alive: keepaliveSeconds,
       connection: { application_name: 'quarterdeck', ...parameters },
     },
     dial: () => dialServer(address),
@@ -104,7 +114,10 @@ function toServer(address: Address): Route {
 
 function open(route: Route): Database {
   function lost(cause: unknown): DatabaseLost {
-    const error = new DatabaseLost(`the connection to ${route.name} was lost`, route.hint, { cause })
+    const reason = route.reasonOfLoss()
+    const error = reason
+      ? new DatabaseLost(`${route.name} has ended: ${reason}`, makeRoom(route), { cause })
+      : new DatabaseLost(`the connection to ${route.name} was lost`, route.hint, { cause })
     if (inUse.delete(sql)) tellLost(error)
     return error
   }
@@ -119,7 +132,41 @@ function open(route: Route): Database {
     types: { ...arrayTypes, bigint: postgres.BigInt, date: DATES_AS_TEXT },
   }
   const sql: Database = postgres(options)
+  routes.set(sql, route)
   return sql
+}
+
+const routes = new WeakMap<Database, Route>()
+
+function makeRoom({ lookAtDisk }: Route): string {
+  return `make room there (${lookAtDisk}), then ${RERUN}`
+}
+
+/**
+ * What went wrong with the database itself under a statement of ours, in words for the person; any other error as it is.
+ * Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+export function explained(sql: Database, error: unknown): unknown {
+  const route = routes.get(sql)
+  if (!(error instanceof postgres.PostgresError) || route === undefined) return error
+  const options = { cause: error }
+  switch (error.code) {
+    case '53100':
+      return new UserError(`the disk of ${route.name} is full: ${error.message}`, makeRoom(route), options)
+    // These pass by themselves, so the exit code says what it says of a lost connection: run it again.
+    case '53300':
+      return new DatabaseLost(`${route.name} has no connection left`, 'run it again when others have ended', options)
+    case '57P01':
+    case '57P02':
+    case '57P03':
+      return new DatabaseLost(
+        `${route.name} is starting or stopping`,
+        'run the same command again in a moment',
+        options,
+      )
+  }
+  // No resources (class 53), somebody stepped in (57), the machine below failed (58): not the statement is wrong.
+  return /^5[378]/.test(error.code) ? new UserError(`${route.name} gave up: ${error.message}`, RERUN, options) : error
 }
 
 // date, timestamp, timestamptz: as Postgres writes them. A JavaScript date has neither infinity nor a day without an hour.
@@ -172,6 +219,9 @@ function isOlder(version: string, than: string): boolean {
 function refused(error: unknown, address: Address): unknown {
   const at = `the database server at ${address.shown}`
   const options = { cause: error }
+  // It had said by one letter whether it speaks TLS, as only Postgres does, and then it went away.
+  const hasGreeted = address.tls !== 'disable' && address.socket === undefined
+  if (error instanceof DatabaseLost && (hasGreeted || error.cause instanceof postgres.PostgresError)) return error
   // The socket was there, and then no greeting came.
   if (error instanceof DatabaseLost || (error as NodeJS.ErrnoException).code === 'CONNECT_TIMEOUT')
     return new UserError(
@@ -199,10 +249,6 @@ function refused(error: unknown, address: Address): unknown {
         `createdb -h ${address.host} -p ${address.port} ${address.database}`,
         options,
       )
-    case '53300':
-      return new UserError(`${at} has no connection left`, 'run the command again when others have ended', options)
-    case '57P03':
-      return new UserError(`${at} is starting or stopping`, 'run the command again in a moment', options)
     default:
       return new UserError(`${at} refused the connection: ${error.message}`, 'check DATABASE_URL', options)
   }

@@ -1,7 +1,7 @@
 // A database ready for use: connected, checked, with the schema of this version, and closed again afterwards.
 
 import type { Settings } from '../settings.ts'
-import { connect, type Database, disconnect } from './connect.ts'
+import { connect, type Database, disconnect, explained } from './connect.ts'
 import { migrate } from './migrate.ts'
 
 export async function withDatabase<Result>(
@@ -12,6 +12,8 @@ export async function withDatabase<Result>(
   try {
     await migrate(sql)
     return await use(sql)
+  } catch (error) {
+    throw explained(sql, error)
   } finally {
     await disconnect(sql)
   }

@@ -121,9 +121,10 @@ export async function replaceTopicNames(
   firmId: string,
   names: readonly TopicName[],
 ): Promise<void> {
+  // An array is looked up by key; a join reads all names for each firm, until the table has been analyzed.
   await tx`
-    delete from topic_names using topics
-    where topics.topic_id = topic_names.topic_id and topics.quarter = ${quarter} and topics.firm_id = ${firmId}`
+    delete from topic_names
+    where topic_id = any(array(select topic_id from topics where quarter = ${quarter} and firm_id = ${firmId}))`
   await copyRows(
     tx,
     'topic_names',

@@ -27,9 +27,6 @@ const QUARTER_STAGES: readonly Stage[] = ['aggregate', 'index']
 
 // Long enough for a pause of the machine, short enough that a vanished spot instance's firms are soon taken over.
 const LEASE_SECONDS = 60
-// Building an index keeps the only connection busy, so that the lease cannot be renewed meanwhile. An hour is more than
-// any build takes; a machine that vanishes in it is waited for that long.
-const INDEX_LEASE_SECONDS = 3600
 // A worker renews its leases this often: three chances before one runs out.
 const RENEW_SECONDS = 20
 
@@ -39,21 +36,25 @@ export type Target = { quarter: string; firmId?: string | undefined }
 /** Says that a firm of a quarter has new sentences: everything after `ingest` is to be done (again). */
 export async function firmChanged(tx: Queries, quarter: string, firmId: string, units: number): Promise<void> {
   for (const stage of FIRM_STAGES) await makeStale(tx, stage, quarter, [{ firmId, units }])
-  await tx`update work set units = ${units} where quarter = ${quarter} and firm_id = ${firmId}`
+  // With the stages named it is a look-up by key; without, a scan of all work for each call that is loaded.
+  await tx`
+    update work set units = ${units}
+    where stage = any(${[...FIRM_STAGES]}) and quarter = ${quarter} and firm_id = ${firmId}`
   for (const stage of QUARTER_STAGES) await makeStale(tx, stage, quarter, WHOLE_QUARTER)
 }
 
 /**
- * Says that a firm's talk marks, or what is known of the words of the quarter (no firm given), have changed: the
+ * Says that some firms' talk marks, or what is known of the words of the quarter (no firms given), have changed: the
  * clustering, and what follows from it, is to be done again.
  */
-export async function talkChanged(tx: Queries, quarter: string, firmId?: string): Promise<void> {
+export async function talkChanged(tx: Queries, quarter: string, firmIds?: readonly string[]): Promise<void> {
+  const firms = firmIds === undefined ? null : [...firmIds]
   await tx`
     update work
     set state = case state when 'done' then 'stale' else state end,
         attempt = attempt + 1, lease_by = null, lease_until = null
     where quarter = ${quarter} and stage in ('cluster-firm', 'name-topics')
-      and (${firmId ?? null}::text is null or firm_id = ${firmId ?? null})`
+      and (${firms}::text[] is null or firm_id = any(${firms}::text[]))`
   await makeStale(tx, 'aggregate', quarter, WHOLE_QUARTER)
 }
 
@@ -161,10 +162,11 @@ export async function claimPortion(sql: Database, stage: Stage, target: Target, 
         and (${target.firmId ?? null}::text is null or firm_id = ${target.firmId ?? null})
         and state in ('pending', 'stale')
         and (lease_until is null or lease_until < now())
-        and (${before}::text is null or exists (
-          select from work earlier
+        -- One look-up by key for each that is looked at; with exists, all work of all quarters was read at every claim.
+        and (${before}::text is null or (
+          select earlier.state from work earlier
           where earlier.stage = ${before} and earlier.quarter = candidate.quarter
-            and earlier.firm_id = candidate.firm_id and earlier.state = 'done'))
+            and earlier.firm_id = candidate.firm_id) = 'done')
       order by units desc, firm_id
       limit ${portion.firms}
       for update skip locked
@@ -173,7 +175,7 @@ export async function claimPortion(sql: Database, stage: Stage, target: Target, 
     )
     update work
     set lease_by = ${workerName},
-        lease_until = now() + make_interval(secs => ${stage === 'index' ? INDEX_LEASE_SECONDS : LEASE_SECONDS}),
+        lease_until = now() + make_interval(secs => ${LEASE_SECONDS}),
         attempt = attempt + 1
     from counted
     where (work.stage, work.quarter, work.firm_id) = (counted.stage, counted.quarter, counted.firm_id)
@@ -464,15 +466,17 @@ export async function workThrough(
 
 /**
  * The same for a step whose unit is the whole quarter: claims it until `handle` has finished it, since a claim is void
- * when its input changes meanwhile. False when there was nothing to do, or another process did it.
+ * when its input changes meanwhile. False when there was nothing to do, or another process did it. Where `handle` keeps the
+ * connection busy for longer than a lease, the lease is kept alive through another one.
  */
 export async function workOnQuarter(
   sql: Database,
   stage: Stage,
   quarter: string,
   handle: (claim: Claim) => Promise<boolean>,
+  leaseConnection = sql,
 ): Promise<boolean> {
-  const leases = keepLeases(sql, stage)
+  const leases = keepLeases(leaseConnection, stage)
   try {
     for (;;) {
       const claim = await nextClaim(sql, stage, { quarter, firmId: ALL_FIRMS })

@@ -6,6 +6,7 @@ import { execFile, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { warn } from '../log.ts'
+import { environmentOfModel } from '../settings.ts'
 
 export type CardReading = {
   /** As nvidia-smi counts, which is by place on the bus. */
@@ -33,7 +34,7 @@ const TIMEOUT_SECONDS = 10
 /** One reading of each card; none where there is no nvidia-smi, or it fails, or it does not answer in time. */
 export function readCards(timeoutSeconds = TIMEOUT_SECONDS): Promise<CardReading[]> {
   return new Promise(resolve => {
-    const child = execFile('nvidia-smi', QUERY, (error, stdout) => {
+    const child = execFile('nvidia-smi', QUERY, { env: environmentOfModel([]) }, (error, stdout) => {
       clearTimeout(timer)
       resolve(error ? [] : stdout.split('\n').flatMap(line => readLine(line) ?? []))
     })
@@ -59,6 +60,7 @@ export function watchCard(
 ): { close(): void } {
   const child = spawn('nvidia-smi', [...QUERY, `--id=${index}`, `--loop=${seconds}`], {
     stdio: ['ignore', 'pipe', 'ignore'],
+    env: environmentOfModel([]), // no key or password: it has no use for them
   })
   let watching = true
   let lastWords = ''

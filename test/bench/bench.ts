@@ -1,6 +1,6 @@
-// npm run bench: a whole quarter beside BERTopic (quarter.ts), the clustering alone (cluster.ts) and the embedding (embed.ts)
-// beside others, a long run of it (embed-memory.ts), names (names.ts), themes (themes.ts), steps side by side (overlap.ts), or
-// some of these parts. Prints what stands in docs/benchmarks.md between the marks of each part; with --write puts it there.
+// npm run bench: a whole quarter beside BERTopic (quarter.ts), the clustering alone (cluster.ts), the embedding (embed.ts) and
+// the databases (database.ts) beside others, a long run, names, themes, steps side by side, quarters of thousands of firms
+// (scale.ts), or some of these. Prints what stands in docs/benchmarks.md between the marks of each part; --write puts it there.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -10,10 +10,13 @@ import { parseArgs } from 'node:util'
 import { stopDatabase } from '../../lib/db/embedded/start.ts'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
+import { hasRealServer } from '../db/servers.ts'
 import { root, sample as shippedSample } from '../run.ts'
 import { sharedFolder } from '../shared.ts'
 import { measureClustering } from './cluster.ts'
 import { reportCluster } from './cluster-report.ts'
+import { measureDatabase } from './database.ts'
+import { reportDatabase } from './database-report.ts'
 import { measureEmbedding } from './embed.ts'
 import { measureLongRun } from './embed-memory.ts'
 import { reportEmbed, reportLongRun } from './embed-report.ts'
@@ -22,12 +25,14 @@ import { measureNames, reportNames } from './names.ts'
 import { measureOverlap, reportOverlap } from './overlap.ts'
 import { type Data, measureQuarter, runSteps } from './quarter.ts'
 import { reportQuarter } from './quarter-report.ts'
+import { type Kind, measureScale } from './scale.ts'
+import { reportScale } from './scale-report.ts'
 import { measureThemes } from './themes.ts'
 import { reportThemes } from './themes-report.ts'
 import { readTopicTexts } from './themes-texts.ts'
 
 const PAGE = join(root, 'docs/benchmarks.md')
-const PARTS = ['quarter', 'cluster', 'names', 'themes', 'overlap', 'embed', 'embed-long'] as const
+const PARTS = ['quarter', 'cluster', 'names', 'themes', 'overlap', 'embed', 'embed-long', 'database', 'scale'] as const
 type Part = (typeof PARTS)[number]
 /** The steps of the quarter that a part stands on; `quarter` runs all of them itself. */
 const STEPS_BEFORE: Record<Part, readonly string[]> = {
@@ -38,7 +43,13 @@ const STEPS_BEFORE: Record<Part, readonly string[]> = {
   overlap: [],
   embed: ['ingest'],
   'embed-long': ['ingest'],
+  database: ['ingest', 'embed', 'cluster-firm'],
+  scale: [],
 }
+// An hour and more: only where it is named.
+const NOT_UNASKED: readonly Part[] = ['scale']
+// The server takes a quarter of 5,000 firms, and the embedded database a tenth of it in comfort.
+const SIZES: Record<Kind, readonly number[]> = { server: [500, 1500, 5000], embedded: [500, 1250] }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -55,13 +66,21 @@ const { values, positionals } = parseArgs({
     'long-sentences': { type: 'string', default: '2000000' },
     // As many as a quarter of 5,000 firms may have.
     'made-topics': { type: 'string', default: '60000' },
+    // A third of a second for psql: long enough to be timed, and a quarter of a minute for all ways in turn.
+    vectors: { type: 'string', default: '50000' },
+    // Of the scale: other sizes than the usual, such as 150,500; one database only; a file that keeps what is done.
+    firms: { type: 'string' },
+    database: { type: 'string' },
+    results: { type: 'string' },
     write: { type: 'boolean', default: false },
   },
 })
 
 const unknown = positionals.find(word => !PARTS.some(part => part === word))
 if (unknown !== undefined) throw new Error(`${unknown} is no part of the bench; its parts are ${PARTS.join(', ')}`)
-const wanted = PARTS.filter(part => positionals.length === 0 || positionals.includes(part))
+const wanted = PARTS.filter(part =>
+  positionals.length === 0 ? !NOT_UNASKED.includes(part) : positionals.includes(part),
+)
 // The first firm only warms up, and so do the first sentences.
 const peerFirms = atLeast('peer-firms', 2)
 const embedSentences = atLeast('embed-sentences', 256)
@@ -69,6 +88,8 @@ const madeSentences = atLeast('made-sentences', 1000)
 const longSentences = atLeast('long-sentences', 1000)
 // Fewer are no test of many.
 const madeTopics = atLeast('made-topics', 5000)
+const vectors = atLeast('vectors', 2000)
+const sizes = wantedSizes()
 // What is wrong with the page is said before minutes of measuring.
 if (values.write) for (const part of wanted) pageWith(part, '')
 
@@ -94,11 +115,13 @@ async function measure(part: Part, data: Data): Promise<string> {
   if (part === 'quarter') return reportQuarter(await measureQuarter(data, home, scratch, peerFirms))
   // On the sample that ships: large enough to be embedded in half a minute, and small enough to be done three times over.
   if (part === 'overlap') return reportOverlap(await measureOverlap(sampleData('2016Q4', ''), scratch))
+  if (part === 'scale') return reportScale(await measureScale(data, sizes, { results: values.results, scratch }))
   await prepare(STEPS_BEFORE[part], data)
   if (part === 'names') return reportNames(await measureNames(data, home))
   if (part === 'cluster')
     return withDatabase(settings, async sql => reportCluster(await measureClustering(sql, data, scratch)))
   const threads = availableParallelism()
+  if (part === 'database') return reportDatabase(await measureDatabase(data, home, vectors, { threads, scratch }))
   if (part === 'themes') {
     const topics = await withDatabase(settings, sql => readTopicTexts(sql, quarter))
     return reportThemes(await measureThemes({ quarter, source, topics }, madeTopics, { threads, scratch }))
@@ -119,12 +142,23 @@ async function prepare(verbs: readonly string[], { quarter, transcripts }: Data)
 }
 
 function atLeast(
-  name: 'peer-firms' | 'embed-sentences' | 'made-sentences' | 'long-sentences' | 'made-topics',
+  name: 'peer-firms' | 'embed-sentences' | 'made-sentences' | 'long-sentences' | 'made-topics' | 'vectors',
   least: number,
 ): number {
   const value = Number(values[name])
   if (Number.isInteger(value) && value >= least) return value
   throw new Error(`--${name} is ${values[name]}; it must be a whole number of at least ${least}`)
+}
+
+/** What `scale` runs, the smallest first. */
+function wantedSizes(): { kind: Kind; firms: number }[] {
+  const known = (['server', 'embedded'] as const).filter(kind => hasRealServer || kind === 'embedded')
+  const kinds = known.filter(kind => (values.database ?? kind) === kind)
+  if (kinds.length === 0) throw new Error(`--database is ${values.database}; there is ${known.join(' and ')}`)
+  const given = values.firms?.split(',').map(Number)
+  if (given?.some(firms => !Number.isInteger(firms) || firms < 2))
+    throw new Error(`--firms is ${values.firms}; it must be numbers of at least 2, such as 500,1500`)
+  return kinds.flatMap(kind => (given ?? SIZES[kind]).toSorted((a, b) => a - b).map(firms => ({ kind, firms })))
 }
 
 /** The quarter to measure on: what was asked for, the archive beside the checkout, or the sample that ships. */

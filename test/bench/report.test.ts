@@ -3,11 +3,15 @@
 import { describe, expect, it } from 'vitest'
 import { type EngineRow, LIBRARIES, OURS, PYTHON } from './cluster.ts'
 import { reportCluster } from './cluster-report.ts'
+import type { DatabaseReport, DatabaseRun } from './database.ts'
+import { reportDatabase } from './database-report.ts'
 import type { EmbedReport } from './embed.ts'
 import { BARE, type MiniLmRow, OURS as OUR_ENGINE, SENTENCE_TRANSFORMERS } from './embed-minilm.ts'
 import { reportEmbed, reportLongRun } from './embed-report.ts'
 import { type Comparison, type Quality, WAYS } from './firms.ts'
 import { type QuarterReport, reportQuarter } from './quarter-report.ts'
+import type { ScalePart } from './scale.ts'
+import { reportScale } from './scale-report.ts'
 import type { ThemesReport } from './themes.ts'
 import { reportThemes } from './themes-report.ts'
 
@@ -324,5 +328,106 @@ describe('the page of themes', () => {
 
   it('says that a model was not there', () => {
     expect(reportThemes({ ...measured, rows: measured.rows.slice(0, 1) })).toContain('MiniLM is not in this run')
+  })
+})
+
+describe('the page of the databases', () => {
+  const rate = (name: string, rowsPerSecond: number, limit = 'psql') => ({
+    ...{ name, rowsPerSecond, limit },
+    rows: name.includes('insert') ? 2_000 : 50_000,
+    rounds: 5,
+  })
+  const run = (times: number, workers: (number | null)[], psql: boolean): DatabaseRun => ({
+    vectors: [
+      {
+        dimension: 256,
+        loading: [
+          rate('ours', 40_000 * times),
+          rate('firm by firm', 30_000 * times, 'psql by firm'),
+          rate('inserts', 2_000),
+          ...(psql ? [rate('psql', 100_000), rate('psql by firm', 80_000, 'psql by firm')] : []),
+        ],
+        reading: [rate('ours', 30_000 * times), ...(psql ? [rate('psql', 200_000)] : [])],
+      },
+    ],
+    search: {
+      model: 'small',
+      sentences: 43_000,
+      queries: 200,
+      exact: { p50: 40, p95: 60 },
+      rows: workers.map(one => ({
+        ...{ workers: one, buildSeconds: 10, bytes: 2 ** 27, recall: 0.9876, search: { p50: 1.234, p95: 2.5 } },
+      })),
+    },
+    claims: [1, 2].map(processes => ({ processes, firms: 240, seconds: 16 / processes })),
+  })
+  const measured: DatabaseReport = {
+    source: 'a quarter',
+    rows: 50_000,
+    versions: 'Postgres 18',
+    embedded: run(1, [null], false),
+    server: run(2, [0, 2], true),
+    loadAtStart: 0.5,
+    loadAtEnd: 1.5,
+  }
+
+  it("sets each way of loading and reading beside psql's binary copy of the same kind", () => {
+    const page = reportDatabase(measured)
+    expect(cells(page, 'ours')).toEqual(['ours', '80,000', '80.0 %', '40,000'])
+    expect(cells(page, 'firm by firm')).toEqual(['firm by firm', '60,000', '75.0 %', '30,000'])
+    expect(cells(page, 'psql')).toEqual(['psql', '100,000', '100.0 %', '–'])
+    const reading = page.slice(page.indexOf('| Reading'))
+    expect(cells(reading, 'ours')).toEqual(['ours', '60,000', '30.0 %', '30,000'])
+    expect(page).toContain('load 2,000 rows a round')
+  })
+
+  it('shows what search finds and how long it takes, with and without the index', () => {
+    const page = reportDatabase(measured)
+    expect(cells(page, 'a Postgres server, exact')).toEqual(['a Postgres server, exact', '–', '–', '1', '40.0', '60.0'])
+    expect(cells(page, 'a Postgres server, indexed alone')[3]).toBe('0.988')
+    expect(cells(page, 'a Postgres server, indexed with 2')[4]).toBe('1.23')
+  })
+
+  it('compares several processes with one', () => {
+    expect(cells(reportDatabase(measured), '2 |').slice(1)).toEqual(['30.0', '2.0 ×', '30.0', '2.0 ×'])
+  })
+
+  it('does without a server', () => {
+    const page = reportDatabase({ ...measured, server: undefined, versions: undefined })
+    expect(page).toContain('none in this run')
+    expect(cells(page, 'ours')).toEqual(['ours', '–', '–', '40,000'])
+    expect(page).not.toContain('NaN')
+  })
+})
+
+describe('the page of many firms', () => {
+  const part = (kind: ScalePart['kind'], firms: number, factor: number): ScalePart => ({
+    ...{ kind, firms, sentences: 400 * firms, loadAtStart: 1, loadAtEnd: 2 },
+    steps: [
+      { verb: 'ingest', seconds: factor, command: used, database: used },
+      { verb: 'aggregate', seconds: factor ** 2, command: { ...used, cpuSeconds: 16 }, database: undefined },
+    ],
+    counts: { clustered: 300 * firms, topics: 20 * firms, themes: 30, databaseBytes: 2 ** 20 * firms },
+    failure: undefined,
+  })
+
+  it('shows each step size by size, and how it grows between the two largest', () => {
+    const page = reportScale({ source: 'a quarter', parts: [part('server', 1000, 20), part('server', 500, 10)] })
+    expect(cells(page, '`ingest`')).toEqual(['`ingest`', '10.0', '20.0', '1.00', '0.00'])
+    expect(cells(page, '`aggregate`')).toEqual(['`aggregate`', '100.0', '400.0', '2.00', '0.00'])
+    expect(cells(page, 'all')).toEqual(['all', '110.0', '420.0', '1.93', ''])
+    expect(cells(page.slice(page.indexOf('Peak MB')), '`aggregate`')).toEqual(['`aggregate`', '256', '–', '256', '–'])
+    expect(cells(page, 'sentences')).toEqual(['sentences', '200,000', '400,000'])
+    expect(cells(page, '… of them talk')).toEqual(['… of them talk', '25.0 %', '25.0 %'])
+    expect(page).not.toContain('embedded')
+  })
+
+  it('keeps what was measured before a step failed, and says which', () => {
+    const cut = { ...part('embedded', 1000, 20), counts: undefined, failure: 'index ended with 1:\nout of memory' }
+    const page = reportScale({ source: 'a quarter', parts: [part('embedded', 500, 10), cut] })
+    expect(cells(page, '`ingest`')).toEqual(['`ingest`', '10.0', '20.0', '1.00', '0.00'])
+    expect(cells(page, 'all')).toEqual(['all', '110.0', '–', '–', ''])
+    expect(cells(page, 'topics')).toEqual(['topics', '10,000', '–'])
+    expect(page).toContain('With 1,000 firms it ended: index ended with 1: out of memory')
   })
 })

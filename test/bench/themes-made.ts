@@ -28,7 +28,7 @@ const SENTENCES = 5
 const LEAST_SENTENCES = 5
 
 /** Words that say what a sentence is about, the most frequent first. */
-function vocabularyOf(sentences: readonly string[]): string[] {
+export function vocabularyOf(sentences: readonly string[]): string[] {
   const counts = new Map<string, number>()
   for (const sentence of sentences)
     for (const word of new Set(words(sentence).filter(tells))) counts.set(word, (counts.get(word) ?? 0) + 1)
@@ -70,7 +70,7 @@ function chosen(from: readonly string[], howMany: number, random: Random): strin
 }
 
 // Names and figures of the real calls stay where they are.
-function tells(word: string): boolean {
+export function tells(word: string): boolean {
   return /^[a-z]{4,}$/.test(word) && isTelling(word)
 }
 

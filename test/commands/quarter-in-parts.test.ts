@@ -1,22 +1,20 @@
-// The state of a quarter is a function of its calls: loaded at once or in parts, in any order, it ends the same.
-// And a firm that cannot be done holds up nobody else.
+// The state of a quarter is a function of its calls: loaded at once or in parts, in any order, on either database, it ends the
+// same. And a firm that cannot be done holds up nobody else.
 
 import { mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
+import { onBothServers, optionsFor } from '../db/both-databases.ts'
 import { fingerprints, type Options, quarterdeck, sample, scratchHome, succeed } from '../run.ts'
 
 const QUARTER = '2016Q4'
 const whole = scratchHome()
-const parts = scratchHome()
-afterAll(async () => {
-  await whole.remove()
-  await parts.remove()
-})
+afterAll(() => whole.remove())
 
-const rowsOf = (home: string) => withDatabase({ ...readSettings({}), home }, sql => fingerprints(sql))
+const settingsOf = ({ home, env = {} }: Options) => readSettings({ QUARTERDECK_HOME: home, ...env })
+const rowsOf = (options: Options) => withDatabase(settingsOf(options), sql => fingerprints(sql))
 // Thirty firms: from twenty on, what most firms say counts as common.
 const calls = readdirSync(sample(QUARTER))
   .filter(name => /^\d/.test(name))
@@ -31,23 +29,28 @@ async function run(options: Options, ...transcripts: string[]): Promise<void> {
 
 beforeAll(() => run(whole, ...paths(calls)), 200_000)
 
-describe('a quarter in parts', () => {
+onBothServers('a quarter in parts', start => {
+  let parts: Options
+  beforeAll(async () => {
+    parts = optionsFor(await start())
+  })
+
   it('ends as if it had been loaded at once', async () => {
     await run(parts, ...paths(calls.slice(20)))
     await run(parts, ...paths(calls.slice(0, 20)))
-    const [atOnce, inParts] = [await rowsOf(whole.home), await rowsOf(parts.home)]
+    const [atOnce, inParts] = [await rowsOf(whole), await rowsOf(parts)]
     // The files were named in another order and folder-less: all else is equal.
     expect(inParts).toEqual(atOnce)
   }, 200_000)
 
   it('has its talk marked and its topics made again where a version with other rules has marked it', async () => {
-    const before = await rowsOf(parts.home)
-    await withDatabase({ ...readSettings({}), home: parts.home }, async sql => {
+    const before = await rowsOf(parts)
+    await withDatabase(settingsOf(parts), async sql => {
       await sql`update sentences set talk = null where quarter = ${QUARTER} and talk is not null`
       await sql`update work set recipe = '' where stage = 'ingest'`
     })
     await run(parts)
-    expect(await rowsOf(parts.home)).toEqual(before)
+    expect(await rowsOf(parts)).toEqual(before)
   }, 100_000)
 
   it('reads standard input, with the firm and quarter given', async () => {
@@ -100,10 +103,7 @@ describe('a quarter in parts', () => {
       })
     const stdin = `[${call('ACE', 'Acme Inc')}, ${call('ACEX', 'Ace')}]`
     await succeed(['ingest', '-', '--quarter', '2017Q4'], { ...parts, stdin })
-    await withDatabase(
-      { ...readSettings({}), home: parts.home },
-      sql => sql`update firms set name = 'ace' where firm_id = 'ACEX'`,
-    )
+    await withDatabase(settingsOf(parts), sql => sql`update firms set name = 'ace' where firm_id = 'ACEX'`)
     expect(JSON.parse(await succeed(['embed', '--quarter', '2017Q4', '--firm', 'ACE', '--json'], parts)).firms).toBe(1)
     expect(
       JSON.parse(
@@ -137,33 +137,31 @@ describe('a quarter in parts', () => {
     expect(counts).toEqual({ clustered: 1, in_topics: 0 })
     expect(await succeed(['themes', '--quarter', '2017Q3'], parts)).toMatch(/No theme/)
   })
-})
 
-describe('a firm that cannot be done', () => {
-  it('is reported, kept in status, does not hold up the others, and is done when it can be', async () => {
-    const before = await rowsOf(whole.home)
+  it('has a firm that cannot be done: it is reported, kept in status, does not hold up the others, and is done when it can be', async () => {
+    const before = await rowsOf(parts)
     const firm = calls[0].split('_')[1]
     const damage = (statement: string) =>
-      withDatabase({ ...readSettings({}), home: whole.home }, async sql => {
+      withDatabase(settingsOf(parts), async sql => {
         await sql.unsafe(statement)
       })
     await damage(`create table hidden as select * from sentence_vectors where firm_id = '${firm}'`)
     await damage(`delete from sentence_vectors where firm_id = '${firm}'`)
 
-    const alone = await quarterdeck(['cluster-firm', '--quarter', QUARTER, '--firm', firm, '--force'], whole)
+    const alone = await quarterdeck(['cluster-firm', '--quarter', QUARTER, '--firm', firm, '--force'], parts)
     expect(alone.code).toBe(1)
     expect(alone.stderr).toMatch(/has no embedding/)
-    const all = await quarterdeck(['cluster-firm', '--quarter', QUARTER, '--force'], whole)
+    const all = await quarterdeck(['cluster-firm', '--quarter', QUARTER, '--force'], parts)
     expect(all.code).toBe(0)
     expect(all.stderr).toContain(`could not do ${firm}`)
     expect(all.stderr).toMatch(/29 firms in/)
     for (const verb of ['name-topics', 'aggregate'])
-      expect((await quarterdeck([verb, '--quarter', QUARTER], whole)).code).toBe(0)
-    expect(await succeed(['status', '--quarter', QUARTER], whole)).toContain(`cluster-firm failed for ${firm}`)
+      expect((await quarterdeck([verb, '--quarter', QUARTER], parts)).code).toBe(0)
+    expect(await succeed(['status', '--quarter', QUARTER], parts)).toContain(`cluster-firm failed for ${firm}`)
 
     await damage(`insert into sentence_vectors select * from hidden`)
     await damage('drop table hidden')
-    for (const verb of ['cluster-firm', 'name-topics', 'aggregate']) await succeed([verb, '--quarter', QUARTER], whole)
-    expect(await rowsOf(whole.home)).toEqual(before)
+    for (const verb of ['cluster-firm', 'name-topics', 'aggregate']) await succeed([verb, '--quarter', QUARTER], parts)
+    expect(await rowsOf(parts)).toEqual(before)
   }, 200_000)
 })

@@ -1,15 +1,10 @@
 // Binary COPY on the embedded database and on a real server: what arrives is what was given, and a refusal is heard.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { connect, type Database, disconnect } from '../../lib/db/connect.ts'
+import { beforeAll, beforeEach, expect, it } from 'vitest'
+import type { Database } from '../../lib/db/connect.ts'
 import { type Column, type ColumnType, copyIn, copyRows } from '../../lib/db/copy.ts'
 import { vectorText } from '../../lib/db/vector-format.ts'
-import { embeddedServer, hasRealServer, realServer, type TestServer } from './servers.ts'
-
-const KINDS = [
-  { name: 'the embedded database', start: embeddedServer, absent: false },
-  { name: 'Postgres 18', start: realServer, absent: !hasRealServer },
-]
+import { onBothDatabases } from './both-databases.ts'
 
 /** Type, value here, and how the server says it. */
 const SORTS: [ColumnType, unknown, string][] = [
@@ -36,23 +31,13 @@ const SORTS: [ColumnType, unknown, string][] = [
   ['jsonb', { b: [1, null, 'é'] }, '{"b": [1, null, "é"]}'],
 ]
 
-describe.each(KINDS)('on $name', ({ start, absent }) => {
-  let server: TestServer
+onBothDatabases('binary COPY', open => {
   let sql: Database
 
   beforeAll(async () => {
-    if (absent) return
-    server = await start()
-    sql = await connect(server.settings)
-    await sql`create extension if not exists vector`
-  })
-  afterAll(async () => {
-    if (absent) return
-    await disconnect(sql)
-    await server.stop()
+    ;({ sql } = await open())
   })
   beforeEach(async () => {
-    if (absent) return
     await sql`drop table if exists points`
     await sql`create table points (id int primary key, name text, place vector(3))`
   })
@@ -69,7 +54,7 @@ describe.each(KINDS)('on $name', ({ start, absent }) => {
     return n
   }
 
-  it.skipIf(absent)('brings values of every type to the server as they are, and null as NULL', async () => {
+  it('brings values of every type to the server as they are, and null as NULL', async () => {
     for (const [type, value, shown] of SORTS) {
       await sql`create temporary table sorts (value ${sql.unsafe(type)})`
       await copyRows(sql, 'sorts', [{ name: 'value', type }], [[value], [null]])
@@ -81,7 +66,7 @@ describe.each(KINDS)('on $name', ({ start, absent }) => {
     }
   })
 
-  it.skipIf(absent)('reads arrays back as they were given as parameters', async () => {
+  it('reads arrays back as they were given as parameters', async () => {
     const words = ['a', null, 'NULL', '', ' ', '{"}', 'a,b', '\\', 'naïve\n😀']
     const [row] = await sql`
       select ${words}::text[] as words, ${[]}::text[] as none, ${[1, null, -2]}::int[] as numbers,
@@ -103,7 +88,7 @@ describe.each(KINDS)('on $name', ({ start, absent }) => {
     expect(await sql`select 1 as one`).toEqual([{ one: 1 }])
   })
 
-  it.skipIf(absent)('writes a vector in binary and in text to the same bytes', async () => {
+  it('writes a vector in binary and in text to the same bytes', async () => {
     const vector = Float32Array.of(0.1, 1e-40, -1 / 3)
     await copyRows(sql, 'points', POINTS, [[1, null, vector]])
     const [{ same }] = await sql<{ same: boolean }[]>`
@@ -111,7 +96,7 @@ describe.each(KINDS)('on $name', ({ start, absent }) => {
     expect(same).toBe(true)
   })
 
-  it.skipIf(absent)('takes no rows, one row, and rows that come one after the other', async () => {
+  it('takes no rows, one row, and rows that come one after the other', async () => {
     expect(await copyRows(sql, 'points', POINTS, [])).toBe(0)
     expect(await copyRows(sql, 'points', POINTS, [point(-1)])).toBe(1)
     async function* oneByOne() {
@@ -121,7 +106,7 @@ describe.each(KINDS)('on $name', ({ start, absent }) => {
     expect(await rowsThere()).toBe(4)
   })
 
-  it.skipIf(absent)('splits what is over 16 MB, and it is still one change', async () => {
+  it('splits what is over 16 MB, and it is still one change', async () => {
     const long = 'x'.repeat(1024)
     const many = Array.from({ length: 20_000 }, (_, id) => [id, long, null])
     expect(await copyRows(sql, 'points', POINTS, many)).toBe(20_000)
@@ -131,7 +116,7 @@ describe.each(KINDS)('on $name', ({ start, absent }) => {
     expect(await rowsThere()).toBe(0)
   })
 
-  it.skipIf(absent)('rejects with the words of the server, and the connection works on', async () => {
+  it('rejects with the words of the server, and the connection works on', async () => {
     await copyRows(sql, 'points', POINTS, points(10))
     await expect(copyRows(sql, 'points', POINTS, points(10))).rejects.toThrow('duplicate key value violates unique')
     const flat = [[20, 'flat', Float32Array.of(1, 2)]]
@@ -146,7 +131,7 @@ describe.each(KINDS)('on $name', ({ start, absent }) => {
     expect(await copyRows(sql, 'points', POINTS, [point(10)])).toBe(1)
   })
 
-  it.skipIf(absent)('rejects inside a transaction, which then takes back everything', async () => {
+  it('rejects inside a transaction, which then takes back everything', async () => {
     const attempt = sql.begin(async tx => {
       await tx`insert into points (id) values (77)`
       expect(await copyRows(tx, 'points', POINTS, points(5))).toBe(5)
@@ -156,7 +141,7 @@ describe.each(KINDS)('on $name', ({ start, absent }) => {
     expect(await rowsThere()).toBe(0)
   })
 
-  it.skipIf(absent)('keeps a transaction alive around a refused COPY inside a savepoint', async () => {
+  it('keeps a transaction alive around a refused COPY inside a savepoint', async () => {
     await sql.begin(async tx => {
       await copyRows(tx, 'points', POINTS, points(5))
       const inner = tx.savepoint(async save => await copyRows(save, 'points', POINTS, points(5)))
@@ -166,7 +151,7 @@ describe.each(KINDS)('on $name', ({ start, absent }) => {
     expect(await rowsThere()).toBe(6)
   })
 
-  it.skipIf(absent)('forgets all rows when their source fails, and passes its error on', async () => {
+  it('forgets all rows when their source fails, and passes its error on', async () => {
     function* failing() {
       yield* points(20_000)
       throw new Error('no more paper')
@@ -176,7 +161,7 @@ describe.each(KINDS)('on $name', ({ start, absent }) => {
     expect(await copyRows(sql, 'points', POINTS, points(3))).toBe(3)
   })
 
-  it.skipIf(absent)('names table, column and row of a value that does not fit', async () => {
+  it('names table, column and row of a value that does not fit', async () => {
     const bad: [unknown[], string][] = [
       [[1, 'a'], 'points, row 2: 2 values for 3 columns'],
       [['1', 'a', null], 'points.id, row 2: found "1", wanted a whole number'],

@@ -107,6 +107,25 @@ describe('starting and stopping', () => {
     await stopDatabase(home)
   })
 
+  const root = process.getuid?.() === 0
+  it.skipIf(!root)('lets no other user of the machine in, nor read its files', async () => {
+    const home = await newHome()
+    const { socket, log } = await startDatabase(home)
+    const asNobody = (program: string) =>
+      spawnSync(process.execPath, ['-e', program], { uid: 65534, gid: 65534, cwd: '/', encoding: 'utf8' }).stdout.trim()
+    const dial = `require('net').connect(${JSON.stringify(socket)}).on('error', e => console.log(e.code)).on('connect', function () { console.log('in'); this.end() })`
+    const read = (file: string) =>
+      `try { require('fs').readFileSync(${JSON.stringify(file)}); console.log('read') } catch (e) { console.log(e.code) }`
+    expect(asNobody(dial)).toBe('EACCES')
+    for (const file of [join(home, 'database', 'PG_VERSION'), log]) expect(asNobody(read(file))).toBe('EACCES')
+    // Each lock holds by itself: the socket with its folders open, and it is the socket's own that keeps them out.
+    for (const open of [home, join(home, 'run')]) chmodSync(open, 0o755)
+    expect(asNobody(dial)).toBe('EACCES')
+    expect(asNobody(read(join(home, 'database', 'PG_VERSION')))).toBe('EACCES')
+    chmodSync(socket, 0o666)
+    expect(asNobody(dial)).toBe('in')
+  })
+
   it('keeps what was written over a stop, and stops twice without complaint', async () => {
     const home = await newHome()
     let sql = await connect({ home, databaseUrl: undefined })

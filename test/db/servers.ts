@@ -1,5 +1,6 @@
 // Databases for tests: real ones, each in a scratch folder of its own, gone when the test is.
-// The Postgres server comes from `npm run test:setup`; without it its tests skip, and in CI they fail.
+// The Postgres server comes from `npm run test:setup`, one without pgvector from Debian; without them their tests skip, and in
+// CI they fail.
 
 import { type SpawnOptions, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -89,6 +90,22 @@ const programs = postgresPrograms()
 /** False: `npm run test:setup` has not been run, and tests on a real server skip. */
 export const hasRealServer = programs !== undefined
 
+/** Folder of the Postgres programs of a Debian package, which come without pgvector; undefined where there are none. */
+function programsWithoutPgvector(): string | undefined {
+  const debian = '/usr/lib/postgresql'
+  for (const major of existsSync(debian) ? readdirSync(debian) : []) {
+    const hasPgvector = existsSync(`/usr/share/postgresql/${major}/extension/vector.control`)
+    if (existsSync(join(debian, major, 'bin/initdb')) && !hasPgvector) return join(debian, major, 'bin')
+  }
+  if (process.env.CI) throw new Error('no Postgres server without pgvector for the tests: apt-get install postgresql')
+  return undefined
+}
+
+const programsWithout = programsWithoutPgvector()
+
+/** False: there is no Postgres of Debian's on this machine, and tests on a server without pgvector skip. */
+export const hasServerWithoutPgvector = programsWithout !== undefined
+
 export type RealServer = TestServer & { port: number; user: string; password: string }
 
 // Postgres refuses to run as root: the user `nobody` has this number everywhere.
@@ -99,14 +116,29 @@ const PASSWORD = 'p@ss/w:rd%é' // every character that has to be written as %XX
 /** Postgres 18 with pgvector on a free port of this machine, with a password, started. */
 export async function realServer(): Promise<RealServer> {
   if (programs === undefined) throw new Error('npm run test:setup')
+  return await startPostgres(programs)
+}
+
+/**
+ * The same without pgvector among its files: Debian's Postgres, which speaks TLS where the other does not. `prepare` puts
+ * files into its folder and returns settings.
+ */
+export async function serverWithoutPgvector(prepare: (home: string) => string[] = () => []): Promise<RealServer> {
+  if (programsWithout === undefined) throw new Error('apt-get install postgresql')
+  return await startPostgres(programsWithout, prepare)
+}
+
+async function startPostgres(programs: string, prepare: (home: string) => string[] = () => []): Promise<RealServer> {
   const home = scratchFolder()
   const data = join(home, 'server')
   const passwordFile = join(home, 'password')
   mkdirSync(data, { mode: 0o700 })
   writeFileSync(passwordFile, PASSWORD)
+  const more = prepare(home)
   const root = process.getuid?.() === 0
   const as: SpawnOptions = root ? { uid: NOBODY, gid: NOBODY, cwd: data } : { cwd: data }
-  if (root) for (const path of [home, data, passwordFile]) chownSync(path, NOBODY, NOBODY)
+  if (root)
+    for (const path of [home, ...readdirSync(home).map(name => join(home, name))]) chownSync(path, NOBODY, NOBODY)
   // A checkout under /root is closed to `nobody`: then the server runs from a copy.
   let folder = programs
   if (spawnSync(join(folder, 'postgres'), ['--version'], as).status !== 0) {
@@ -117,7 +149,13 @@ export async function realServer(): Promise<RealServer> {
   const made = spawnSync(join(folder, 'initdb'), ['-D', data, ...options], { ...as, encoding: 'utf8' })
   if (made.status !== 0) throw new Error(`initdb: ${made.stdout}${made.stderr}`)
   const port = await freePort()
-  const settings = ['listen_addresses=127.0.0.1', 'fsync=off', `unix_socket_directories=${home}`, 'max_connections=20']
+  const settings = [
+    'listen_addresses=127.0.0.1',
+    'fsync=off',
+    `unix_socket_directories=${home}`,
+    'max_connections=20',
+    ...more,
+  ]
   const server = spawn(
     join(folder, 'postgres'),
     ['-D', data, '-p', String(port), ...settings.flatMap(setting => ['-c', setting])],
@@ -151,7 +189,7 @@ async function freePort(): Promise<number> {
 
 async function accepting(databaseUrl: string): Promise<void> {
   for (let attempt = 0; ; attempt++) {
-    const sql = postgres(databaseUrl, { max: 1 })
+    const sql = postgres(databaseUrl, { max: 1, ssl: 'prefer' })
     try {
       await sql`select 1`
       return
@@ -196,9 +234,4 @@ export async function gatewayServer(
       rmSync(home, { recursive: true, force: true })
     },
   }
-}
-
-/** A Postgres server that has no pgvector among its files. */
-export async function serverWithoutPgvector(): Promise<TestServer> {
-  return await gatewayServer()
 }

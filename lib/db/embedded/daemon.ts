@@ -2,9 +2,9 @@
 // One a data folder. It ends cleanly on SIGTERM, or by itself after a while without connections.
 // The folders are made by start.ts; turns and sockets are the gateway's, Postgres is the session's.
 
-import { chmodSync, copyFileSync, existsSync, fstatSync, ftruncateSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, copyFileSync, existsSync, fstatSync, ftruncateSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { inspect } from 'node:util'
-import { duration, say } from '../../log.ts'
+import { duration } from '../../log.ts'
 import { Gateway } from './gateway.ts'
 import { ANOTHER_RUNS, takeLock } from './lock.ts'
 import { type Places, placesOf } from './places.ts'
@@ -71,7 +71,9 @@ async function main(home: string, socketFolder: string, idleSeconds: number): Pr
   }
   setInterval(() => {
     if (stopping) return
-    boundLog(places.log)
+    try {
+      boundLog(places.log)
+    } catch {} // no room for the copy: in a second it is tried again
     gateway.tick()
     if (gateway.connections > 0) lastConnection = performance.now()
     else if (performance.now() - lastConnection > idleSeconds * 1000)
@@ -102,8 +104,12 @@ function onDeath(reason: unknown): never {
   process.exit(1)
 }
 
+/** On a full disk the log cannot be written, and what can go on without it must. */
 function tell(line: string): void {
-  say(`${new Date().toISOString()} [${process.pid}] ${line}`)
+  try {
+    // Not through a stream: one that failed once stays silent.
+    writeSync(STDERR, `${new Date().toISOString()} [${process.pid}] ${line}\n`)
+  } catch {}
 }
 
 /** Stderr is the log, opened for appending: past its size it is kept once as `.old` and begun again. */

@@ -12,6 +12,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  statfsSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { connect, type Socket } from 'node:net'
@@ -94,7 +95,7 @@ export async function databaseStatus(home: string): Promise<DatabaseStatus> {
   }
 }
 
-function shellQuoted(text: string): string {
+export function shellQuoted(text: string): string {
   return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }
 
@@ -158,7 +159,7 @@ type Daemon = { state: 'running' | 'found another' | 'died' }
 
 function launch(places: Places, idleSeconds: number): Daemon {
   const daemon: Daemon = { state: 'running' }
-  const log = openSync(places.log, 'a', 0o600)
+  const log = openLog(places)
   // By absolute path: `--import tsx` alone is looked up from the current folder, which may be any.
   const typescript = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
   const file = fileURLToPath(new URL('./daemon.ts', import.meta.url))
@@ -183,6 +184,15 @@ function launch(places: Places, idleSeconds: number): Daemon {
   return daemon
 }
 
+function openLog({ home, log }: Places): number {
+  try {
+    return openSync(log, 'a', 0o600)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw diskFull(home)
+    throw error
+  }
+}
+
 /** Makes the folders, private to their owner, and checks what would let the daemon fail. */
 function prepare(home: string): Places {
   try {
@@ -191,6 +201,7 @@ function prepare(home: string): Places {
     const places = placesOf(home)
     for (const folder of new Set([places.run, places.socketFolder])) makePrivate(folder)
     requireSameMajor(places)
+    requireRoom(places)
     return places
   } catch (error) {
     if (error instanceof UserError) throw error
@@ -225,12 +236,26 @@ function requireSameMajor(places: Places): void {
   )
 }
 
+// An empty database takes 39 MB. Postgres itself finds a disk too small after seconds of work, and in words of its own.
+const NEW_DATABASE_BYTES = 40 * 2 ** 20
+
+function requireRoom(places: Places): void {
+  const free = freeBytes(places.home)
+  if (existsSync(places.database) || free >= NEW_DATABASE_BYTES) return
+  throw new UserError(
+    `the disk that holds the data folder ${places.home} is full: ${Math.floor(free / 2 ** 20)} MB are free, ` +
+      `and a new database takes ${NEW_DATABASE_BYTES / 2 ** 20}`,
+    diskFull(places.home).hint,
+  )
+}
+
 const TAIL_LINES = 6 // Postgres' last words fit, and on a terminal they do not push the first line out of sight
 
 function startFailed(places: Places): UserError {
   const log = existsSync(places.log) ? readFileSync(places.log, 'utf8').trimEnd().split('\n') : []
   const tail = log.filter(line => !/^\s+at /.test(line)).slice(-TAIL_LINES) // without the lines of a stack
-  if (tail.some(line => /ENOSPC|no space left/i.test(line))) return diskFull(places.home)
+  // On a full disk the log may be empty as well.
+  if (isDiskFull(places.home) || tail.some(line => /ENOSPC|no space left/i.test(line))) return diskFull(places.home)
   return new UserError(
     `the embedded database in ${places.home} did not start:\n${tail.map(line => `  ${line}`).join('\n')}`,
     `see ${places.log}`,
@@ -245,5 +270,21 @@ function notAFolder(home: string): UserError {
 }
 
 function diskFull(home: string): UserError {
-  return new UserError(`the disk that holds the data folder ${home} is full`, `df -h ${shellQuoted(home)}`)
+  return new UserError(
+    `the disk that holds the data folder ${home} is full`,
+    `make room there (df -h ${shellQuoted(home)}) and run the same command again`,
+  )
+}
+
+// Postgres' own log grows by a file of this size at a time, and where it cannot, Postgres ends.
+const LOG_FILE_BYTES = 16 * 2 ** 20
+
+/** Whether a disk has no room left for a database to go on. */
+export function isDiskFull(home: string): boolean {
+  return existsSync(home) && freeBytes(home) < LOG_FILE_BYTES
+}
+
+function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder)
+  return bavail * bsize
 }

@@ -1,0 +1,103 @@
+// A full disk below the embedded database, met on purpose: what a command says, and that what was committed is still there.
+// That a whole quarter comes through it, on a server as well, is the chaos test's.
+
+import { existsSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { connect, type Database, disconnect } from '../../lib/db/connect.ts'
+import { placesOf } from '../../lib/db/embedded/places.ts'
+import { stopDatabase } from '../../lib/db/embedded/start.ts'
+import { withDatabase } from '../../lib/db/open.ts'
+import { DatabaseLost, UserError } from '../../lib/errors.ts'
+import { readSettings } from '../../lib/settings.ts'
+import { embeddedHome } from '../db/servers.ts'
+import { quarterdeck } from '../run.ts'
+import { canMount, onDisk, type SmallDisk, smallDisk } from './small-disk.ts'
+
+if (process.env.CI && !canMount()) throw new Error('no right to mount a disk for the test of a full one')
+
+describe.skipIf(!canMount())('a full disk', () => {
+  let disk: SmallDisk
+  let home: string
+  beforeEach(async () => {
+    disk = smallDisk(200)
+    home = await onDisk(disk, embeddedHome)
+  })
+  afterEach(async () => {
+    await stopDatabase(home)
+    disk.unmount()
+  })
+
+  const failure = (attempt: Promise<unknown>) =>
+    attempt.then(
+      () => undefined,
+      error => error,
+    )
+
+  it('is named with what is free and what is needed before a new database is begun', async () => {
+    home = join(disk.folder, 'new')
+    disk.fill(3 * 2 ** 20)
+    const { code, stderr } = await quarterdeck(['status'], { home })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(
+      /disk that holds the data folder .* is full: [23] MB are free, and a new database takes 40\n/,
+    )
+    expect(stderr).toContain(`df -h ${home}`)
+    expect(existsSync(placesOf(home).making)).toBe(false)
+  })
+
+  /** Rows until it fails, each committed by itself; returns how many were, and the failure. */
+  async function writeUntilFull(sql: Database): Promise<{ rows: number; error: unknown }> {
+    for (let rows = 0; ; rows++) {
+      const error = await failure(sql`insert into kept select ${rows}::int, repeat(md5(${rows}::text), 4000)`.execute())
+      if (error !== undefined) return { rows, error }
+    }
+  }
+
+  it('fails the statement with a clear word, and the same connection goes on when there is room again', async () => {
+    const settings = { ...readSettings({}), home }
+    await withDatabase(settings, sql => sql`create table kept (number int, text text)`)
+    let rows = 0
+    const error = await failure(
+      withDatabase(settings, async sql => {
+        disk.fill(2 ** 20)
+        const first = await writeUntilFull(sql)
+        disk.free()
+        await sql`insert into kept values (${first.rows}, 'there is room again')`
+        rows = first.rows + 1
+        throw first.error
+      }),
+    )
+    expect(error).toBeInstanceOf(UserError)
+    expect(error).not.toBeInstanceOf(DatabaseLost)
+    expect((error as UserError).message).toMatch(
+      /^the disk of the embedded database in .* is full: could not extend file/,
+    )
+    expect((error as UserError).hint).toMatch(/^make room there \(df -h .*\), then run the same command again/)
+    const [{ there }] = await withDatabase(settings, sql => sql`select count(*)::int as there from kept`)
+    expect(there).toBe(rows)
+  })
+
+  it('ends the database where its own log can grow no more, says so, and keeps what was committed', async () => {
+    const sql = await connect({ home, databaseUrl: undefined })
+    await sql`create table kept (number int)`
+    await sql`insert into kept values (1)`
+    disk.fill(2 ** 20)
+    const death = async () => {
+      for (;;) await sql`select pg_switch_wal(), txid_current()`
+    }
+    const error = await failure(death())
+    expect(error).toBeInstanceOf(DatabaseLost)
+    expect((error as DatabaseLost).message).toBe(`the embedded database in ${home} has ended: its disk is full`)
+    await disconnect(sql)
+    // Nor can it start, and here not even its log can be written, which would say why.
+    truncateSync(placesOf(home).log)
+    disk.fill(0)
+    const refused = await failure(connect({ home, databaseUrl: undefined }))
+    expect((refused as UserError).message).toBe(`the disk that holds the data folder ${home} is full`)
+    disk.free()
+    const again = await connect({ home, databaseUrl: undefined })
+    expect(await again`select number from kept`).toEqual([{ number: 1 }])
+    await disconnect(again)
+  })
+})

@@ -1,0 +1,129 @@
+// db-check and drop-quarter as a person types them: exit codes, what is said, that what is said to mend it does, and that a
+// killed step leaves nothing to mend.
+
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startDatabase } from '../../lib/db/embedded/start.ts'
+import { withDatabase } from '../../lib/db/open.ts'
+import { createRandom } from '../../lib/math/random.ts'
+import { readSettings } from '../../lib/settings.ts'
+import { compute } from '../compute.ts'
+import { fingerprints, quarterdeck, STEPS, sample, scratchHome, start, succeed } from '../run.ts'
+
+const QUARTER = '2024Q3'
+const { home, remove } = scratchHome()
+const settings = { ...readSettings({}), home }
+
+type Report = {
+  findings: { quarter: string | null; title: string; rows: number; broken: number; mend: string | null }[]
+}
+const report = async (code: number): Promise<Report> => {
+  const outcome = await quarterdeck(['db-check', '--json'], { home })
+  expect(`${outcome.code} ${outcome.stderr}`).toMatch(new RegExp(`^${code} `))
+  return JSON.parse(outcome.stdout)
+}
+const rows = () => withDatabase(settings, sql => fingerprints(sql))
+const wordsOf = (verb: string) => [verb, ...(verb === 'ingest' ? [sample(QUARTER)] : []), '--quarter', QUARTER]
+let whole: Record<string, string>
+
+beforeAll(async () => {
+  // Killed in every step, and looked at where it was left.
+  const random = createRandom(20240930)
+  for (const [place, verb] of STEPS.entries()) {
+    const child = start(wordsOf(verb), { home })
+    const ended = once(child, 'exit')
+    await Promise.race([ended, sleep(300 + 1700 * random.next())])
+    child.kill('SIGKILL')
+    await ended
+    // The database as well, each second step.
+    if (place % 2 === 1) process.kill((await startDatabase(home)).pid, 'SIGKILL')
+    expect((await report(0)).findings.filter(finding => finding.broken > 0)).toEqual([])
+    await succeed(wordsOf(verb), { home })
+  }
+  whole = await rows()
+}, 300_000)
+afterAll(remove)
+
+describe('db-check', () => {
+  it('says in a table what it looked at and ends with 0 where nothing is broken', async () => {
+    const { code, stdout, stderr } = await quarterdeck(['db-check'], { home })
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/what must hold +rows +broken +for example/)
+    expect(stdout).toMatch(/an embedded firm has an embedding of each sentence +1,785$/m)
+    expect(stderr).toMatch(/db-check: \d+ checks over 1 quarter in .*; nothing is broken/)
+  })
+
+  it('changes nothing, not even `runs`', async () => {
+    const runs = async () => (await succeed(['sql', 'select count(*) from runs'], { home })).trim()
+    const before = await runs()
+    await succeed(['db-check', '--quarter', '2024q3'], { home })
+    expect(await runs()).toBe(before)
+    expect(await rows()).toEqual(whole)
+  })
+
+  it('refuses a quarter that the database has nothing of', async () => {
+    const { code, stderr } = await quarterdeck(['db-check', '--quarter', '2031Q1'], { home })
+    expect(code).toBe(1)
+    expect(stderr).toContain('the database has nothing of 2031Q1; it has 2024Q3')
+  })
+
+  it('ends with 1 where something is broken, and whoever types what it says ends with a whole database', async () => {
+    await withDatabase(settings, async sql => {
+      await sql`update calls set sentences = sentences + 1 where firm_id = 'ALDH'`
+      await sql`delete from sentence_vectors where firm_id = 'GPEL' and sentence_id % 2 = 0`
+      await sql`delete from topic_names where topic_id like '2024Q3/VSTL/%'`
+      await sql`drop index sentence_vectors_2024q3_hnsw`
+    })
+    const typed: string[] = []
+    for (;;) {
+      const told = await quarterdeck(['db-check'], { home })
+      if (told.code === 0) break
+      expect(told.code).toBe(1)
+      expect(told.stderr).toMatch(/\d checks? of \d+ broken; first, 2024Q3: /)
+      const mend = /→ quarterdeck (.*)/.exec(told.stderr)?.[1] ?? ''
+      expect(told.stdout).toContain(`→ quarterdeck ${mend}`)
+      typed.push(mend)
+      await succeed(mend.replace('PATH', sample(QUARTER)).split(' '), { home })
+      await withDatabase(settings, sql => compute(sql, QUARTER)) // make quarter
+    }
+    // `index` sees by itself that its index is gone.
+    expect(typed).toEqual([
+      'ingest PATH --quarter 2024Q3 --firm ALDH --force',
+      'embed --quarter 2024Q3 --firm GPEL --force',
+      'name-topics --quarter 2024Q3 --firm VSTL --force',
+    ])
+    expect(await rows()).toEqual(whole)
+  }, 120_000)
+})
+
+describe('drop-quarter', () => {
+  it('says what would go and deletes nothing without --yes', async () => {
+    const { code, stdout, stderr } = await quarterdeck(['drop-quarter', '--quarter', QUARTER], { home })
+    expect(code).toBe(2)
+    expect(stdout).toMatch(
+      /2024Q3: 14 calls of 14 firms \(14 of them in no other quarter\), 1,785 sentences, \d+ topics/,
+    )
+    expect(stderr).toContain('→ quarterdeck drop-quarter --quarter 2024Q3 --yes')
+    expect(await rows()).toEqual(whole)
+  })
+
+  it('drops it with --yes, leaves a row in `runs`, and says when the database is empty', async () => {
+    const { code, stdout, stderr } = await quarterdeck(['drop-quarter', '--quarter', QUARTER, '--yes', '--json'], {
+      home,
+    })
+    expect(`${code} ${stderr}`).toMatch(/^0 /)
+    expect(JSON.parse(stdout)).toMatchObject({ quarter: QUARTER, dropped: true, calls: 14, sentences: 1785 })
+    expect(stderr).toMatch(
+      /no quarter is left; the next embed may bind the database to another model than earnings-static/,
+    )
+    const run = `select command, outcome, counts ->> 'calls' as calls from runs order by run_id desc limit 1`
+    expect(JSON.parse(await succeed(['sql', run, '--json'], { home }))).toEqual([
+      { command: 'drop-quarter', outcome: 'done', calls: '14' },
+    ])
+    await report(0)
+    expect((await quarterdeck(['drop-quarter', '--quarter', QUARTER, '--yes'], { home })).stderr).toContain(
+      'the database has nothing of 2024Q3',
+    )
+  })
+})
