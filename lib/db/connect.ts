@@ -153,6 +153,12 @@ export function explained(sql: Database, error: unknown): unknown {
   switch (error.code) {
     case '53100':
       return new UserError(`the disk of ${route.name} is full: ${error.message}`, makeRoom(route), options)
+    case '42501':
+      return new UserError(
+        `${error.message}: the user of ${route.name} may not do that`,
+        'use the DATABASE_URL of a role that may; sql/roles.sql says which that is',
+        options,
+      )
     // These pass by themselves, so the exit code says what it says of a lost connection: run it again.
     case '53300':
       return new DatabaseLost(`${route.name} has no connection left`, 'run it again when others have ended', options)
