@@ -1,5 +1,5 @@
 // A disk of a few hundred megabytes that can be filled to the last byte and emptied again: a tmpfs of its own.
-// Only root may mount one; elsewhere its tests are left out with a word, and in CI they fail. A user namespace would let
+// Only root may mount one; elsewhere its tests are left out with a word. A user namespace would let
 // anybody mount, but the server's user does not exist in one.
 
 import { spawnSync } from 'node:child_process'

@@ -4,7 +4,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, disconnect, type Queries } from '../../lib/db/connect.ts'
-import { STAGES, standingOf } from '../../lib/db/work.ts'
+import { STAGES, standingOf, workInHand } from '../../lib/db/work.ts'
 import { createRandom, type Random, seedFrom } from '../../lib/math/random.ts'
 import { fingerprints, STEPS, sample } from '../run.ts'
 import { openSupervisor, type Supervisor } from './supervisor.ts'
@@ -63,6 +63,11 @@ export async function storm(
 // In parts of an undisturbed quarter, which takes 8 s on a quiet machine and 40 s on a busy one. A step is a sixth of it, so
 // about every other one comes to its end, and what is hit is hit anywhere from its start to its last row.
 const LONGEST_PAUSE = 1 / 4
+// Half of a short step is its start, which has nothing to lose: three of four disturbances wait until somebody has work in
+// hand, and then some part of the second in which he has it.
+const IN_THE_MIDDLE = 3 / 4
+const WORK_MILLISECONDS = 400
+const LOOK_MILLISECONDS = 20
 
 type StrikerPlan = { seed: number; wanted: number; longestPause: number; result: Storm; say(line: string): void }
 
@@ -92,7 +97,10 @@ function openStriker(world: World, supervisor: Supervisor, plan: StrikerPlan) {
       const stopping = new AbortController()
       const striking = (async () => {
         while (!stopping.signal.aborted && !isDone()) {
-          await sleep(longestPause * random.next(), undefined, { signal: stopping.signal }).catch(() => {})
+          const inTheMiddle = random.next() < IN_THE_MIDDLE
+          if (inTheMiddle) await untilWorkIsInHand(world, stopping.signal)
+          const longest = inTheMiddle ? WORK_MILLISECONDS : longestPause
+          await sleep(longest * random.next(), undefined, { signal: stopping.signal }).catch(() => {})
           if (!stopping.signal.aborted) await strikeOnce(stopping.signal)
         }
       })()
@@ -104,6 +112,15 @@ function openStriker(world: World, supervisor: Supervisor, plan: StrikerPlan) {
         },
       }
     },
+  }
+}
+
+async function untilWorkIsInHand(world: World, over: AbortSignal): Promise<void> {
+  while (!over.aborted) {
+    // A database that is away, or full, says nothing of anybody.
+    const hands = await inspect(world, sql => workInHand(sql, QUARTER)).catch(() => [])
+    if (hands.length > 0) return
+    await sleep(LOOK_MILLISECONDS, undefined, { signal: over }).catch(() => {})
   }
 }
 
