@@ -19,7 +19,7 @@ import { readSettings } from '../lib/settings.ts'
 const argv = process.argv.slice(2)
 
 // A terminal sends Ctrl-C to every process in it, and a parent may pass it on: those two are one. A person's second one comes
-// later, and means at once.
+// later, and means at once. A second SIGTERM is a parent's, which has said it before.
 const ONE_AND_THE_SAME_MILLISECONDS = 1000
 let toldAt: number | undefined
 
@@ -70,8 +70,8 @@ async function main(): Promise<void> {
     )
   const settings = readSettings()
   // What reads, or takes a second, has nothing to put away.
-  if (settings.spotNotice && STAGES.some(stage => stage === command.verb))
-    watchForInterruption(settings.metadataUrl, why => void leaveInOrder(why))
+  const isWatched = settings.spotNotice && STAGES.some(stage => stage === command.verb)
+  const watch = isWatched ? watchForInterruption(settings.metadataUrl, why => void leaveInOrder(why)) : undefined
   await command.run({
     words,
     flags: flagsOf(command),
@@ -79,6 +79,7 @@ async function main(): Promise<void> {
     columns: process.stdout.isTTY ? process.stdout.columns : undefined,
     print: (text: string) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
   })
+  watch?.stop()
   // Pools and sessions are closed by their owners; whatever else keeps the process alive is a bug that must show.
 }
 
@@ -171,7 +172,7 @@ async function leaveFor(signal: NodeJS.Signals): Promise<void> {
   if (!hasSomethingInHand()) process.exit(atOnce)
   const now = performance.now()
   if (toldAt === undefined) await leaveInOrder(`told to stop by ${signal}`)
-  else if (now - toldAt > ONE_AND_THE_SAME_MILLISECONDS) process.exit(atOnce)
+  else if (signal === 'SIGINT' && now - toldAt > ONE_AND_THE_SAME_MILLISECONDS) process.exit(atOnce)
 }
 
 /** Ends the process in nine seconds at most, mostly sooner: the work that notices throws, and `main` ends with that. */

@@ -37,11 +37,9 @@ const codes = await Promise.all(
   steps.map(async ({ words: [verb], ended }, i) => {
     const code = await ended
     const later = steps.slice(i + 1).filter(step => isRunning(step.child))
-    if (code === 0 || later.length === 0) return code
-    if (!wasTold)
-      say(
-        `${verb} has ${code === RUN_AGAIN ? 'stopped' : 'failed'}: stopping ${later.map(step => step.words[0]).join(' and ')}`,
-      )
+    if (code === 0 || later.length === 0 || wasTold) return code // who was told is on his way
+    const names = later.map(step => step.words[0]).join(' and ')
+    say(`${verb} has ${code === RUN_AGAIN ? 'stopped' : 'failed'}: stopping ${names}`)
     stop(
       later.map(step => step.child),
       'SIGTERM',

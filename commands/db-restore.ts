@@ -13,7 +13,8 @@ export const command: Command = {
   summary: 'Bring a file of db-backup into the database',
   about:
     'Reads the file through and checks it before anything is written. Then each quarter is written in one transaction, so ' +
-    'that it is there whole or not at all; when it is killed, the same command goes on with the quarters that are left. ' +
+    'that it is there whole or not at all; when it is killed, the same command goes on with the quarters that are left ' +
+    '(with --replace it does all of them again). ' +
     'Firms, answers of the language model and runs are added to those that are there. A quarter that is there already is ' +
     'refused, or with --replace replaced; quarters that are not in the file stay as they are. Vector indexes are not in ' +
     'the file: `index` builds them.',

@@ -12,25 +12,41 @@ const PATIENCE_MILLISECONDS = 2000
 // Version 2 of the service wants a token; six hours is the longest life it gives one.
 const TOKEN_SECONDS = 21_600
 
+export type Watch = { stop(): void }
+
 /**
- * Calls `onNotice` once, with what was announced, when the instance is to be stopped, hibernated or terminated. Does not
- * keep the process alive. That nobody answers is said once; a service that comes back is heard.
+ * Calls `onNotice` once, with what was announced, when the instance is to be stopped, hibernated or terminated, unless the
+ * watch is stopped before. That nobody answers is said once; a service that comes back is heard.
  */
 export function watchForInterruption(
   url: string,
   onNotice: (what: string) => void,
   everyMilliseconds = ASK_MILLISECONDS,
-): void {
-  void watch(url, onNotice, everyMilliseconds)
+): Watch {
+  const stopping = new AbortController()
+  void watch(url, onNotice, everyMilliseconds, stopping.signal)
+  return { stop: () => stopping.abort() }
 }
 
-async function watch(url: string, onNotice: (what: string) => void, everyMilliseconds: number): Promise<void> {
+async function watch(
+  url: string,
+  onNotice: (what: string) => void,
+  everyMilliseconds: number,
+  over: AbortSignal,
+): Promise<void> {
   let token: string | undefined
   let said = false
-  for (;;) {
+  const ask = (path: string, options: RequestInit) =>
+    fetch(url + path, { ...options, signal: AbortSignal.any([over, AbortSignal.timeout(PATIENCE_MILLISECONDS)]) })
+  while (!over.aborted) {
     try {
-      token ??= await fetchToken(url)
-      const answer = await ask(`${url}/latest/meta-data/spot/instance-action`, {
+      token ??= await tokenOf(
+        await ask('/latest/api/token', {
+          method: 'PUT',
+          headers: { 'X-aws-ec2-metadata-token-ttl-seconds': String(TOKEN_SECONDS) },
+        }),
+      )
+      const answer = await ask('/latest/meta-data/spot/instance-action', {
         headers: { 'X-aws-ec2-metadata-token': token },
       })
       if (answer.status === 200) return onNotice(noticeOf(await answer.text()))
@@ -38,28 +54,20 @@ async function watch(url: string, onNotice: (what: string) => void, everyMillise
         token = undefined // it has run out
       else if (answer.status !== 404) throw new Error(`it answers ${answer.status}`)
     } catch (error) {
-      if (!said)
+      if (!said && !over.aborted)
         warn(
           `the instance metadata service at ${url} cannot be asked (${reasonOf(error)}): a spot interruption would come as a surprise`,
         )
       said = true
       token = undefined
     }
-    await sleep(everyMilliseconds, undefined, { ref: false })
+    await sleep(everyMilliseconds, undefined, { ref: false, signal: over }).catch(() => {})
   }
 }
 
-async function fetchToken(url: string): Promise<string> {
-  const answer = await ask(`${url}/latest/api/token`, {
-    method: 'PUT',
-    headers: { 'X-aws-ec2-metadata-token-ttl-seconds': String(TOKEN_SECONDS) },
-  })
+async function tokenOf(answer: Response): Promise<string> {
   if (answer.status !== 200) throw new Error(`it gives no token: ${answer.status}`)
   return await answer.text()
-}
-
-async function ask(url: string, options: RequestInit): Promise<Response> {
-  return await fetch(url, { ...options, signal: AbortSignal.timeout(PATIENCE_MILLISECONDS) })
 }
 
 /** `{"action": "terminate", "time": "2017-09-18T08:22:00Z"}`, and whatever else it may say one day. */

@@ -7,7 +7,7 @@ import { UserError } from '../errors.ts'
 import { finishedBeforeLeaving, stopIfLeaving } from '../leaving.ts'
 import { count, type Progress, progress } from '../log.ts'
 import { workerName } from '../worker-name.ts'
-import { BACKED_UP, columnTypes, rowsOf } from './backup.ts'
+import { BACKED_UP, columnTypes, literal, rowsOf } from './backup.ts'
 import type { Backup, BackupHeader, BackupSection } from './backup-file.ts'
 import type { Database, Queries } from './connect.ts'
 import { copyIn } from './copy.ts'
@@ -17,7 +17,7 @@ import { analyzeQuarter, ensureQuarter, PARTITIONED, partitionName } from './qua
 import { recorded } from './runs.ts'
 import { transaction } from './transaction.ts'
 import { indexName } from './vector-index.ts'
-import { indexDropped } from './work.ts'
+import { indexDropped, talkChanged } from './work.ts'
 
 export type RestoreOptions = {
   /** Only this one of its quarters. */
@@ -150,12 +150,19 @@ function described({ name, revision, dimension }: BoundModel): string {
   return `${name} (revision ${revision}, ${dimension} dimensions)`
 }
 
-// What a backup says of a firm is what loading its calls would say. An answer that is there already was paid for as well; a
-// run is told by who ran what and when.
-const MERGES: Readonly<Record<string, (columns: readonly string[]) => string>> = {
-  firms: columns =>
-    'select * from staged on conflict (firm_id) do update set ' +
-    columns.map(name => `${name} = excluded.${name}`).join(', '),
+// A firm is called what its latest call says, as when calls are loaded (calls.ts): the backup's word counts unless the database
+// has a call from after all of the backup's. An answer that is there already was paid for as well; a run is told by who ran
+// what and when.
+const MERGES: Readonly<Record<string, (newest: string) => string>> = {
+  firms: newest => {
+    const isOlder = `exists (select from calls where calls.firm_id = firms.firm_id and quarter > ${newest})`
+    const latest = (column: string) =>
+      `${column} = case when ${isOlder} then coalesce(firms.${column}, excluded.${column}) else coalesce(excluded.${column}, firms.${column}) end`
+    return `
+      select * from staged
+      on conflict (firm_id) do update set ${latest('ticker')}, ${latest('name')},
+        identifiers = case when ${isOlder} then excluded.identifiers || firms.identifiers else firms.identifiers || excluded.identifiers end`
+  },
   chat_answers: () => 'select * from staged on conflict (prompt_hash) do nothing',
   runs: () => `
     select * from staged
@@ -173,7 +180,26 @@ async function merge(restore: Restore, tx: Queries, section: BackupSection): Pro
   // Not a temporary one, which a careful server forbids (sql/roles.sql); it is gone before anybody sees it.
   await tx.unsafe(`create unlogged table staged as select ${list} from ${table} with no data`)
   await copySection(restore, tx, section, 'staged')
-  await tx.unsafe(`insert into ${table} (${list}) ${MERGES[table](columns)}`)
+  const newest = literal(restore.backup.header.quarters.toSorted().at(-1) ?? '')
+  await tx.unsafe(`insert into ${table} (${list}) ${MERGES[table](newest)}`)
+}
+
+/**
+ * Which words tell nothing about a firm depends on its name: topics that were made under another one are made again, those of the
+ * backup where the database's name stays, and those of the other quarters where the backup's takes its place.
+ */
+async function renamed(tx: Queries, quarter: string, before: ReadonlyMap<string, string | null>): Promise<void> {
+  const firms = await tx<{ firmId: string; name: string | null; inBackup: string | null; quarters: string[] }[]>`
+    select firm_id as "firmId", firms.name, staged.name as "inBackup",
+      array(select distinct quarter from calls where calls.firm_id = firms.firm_id and quarter <> ${quarter}) as quarters
+    from firms join staged using (firm_id)`
+  const stale = new Map<string, string[]>()
+  for (const { firmId, name, inBackup, quarters } of firms) {
+    const isNew = before.has(firmId) && before.get(firmId) !== name
+    for (const one of [...(name === inBackup ? [] : [quarter]), ...(isNew ? quarters : [])])
+      stale.set(one, [...(stale.get(one) ?? []), firmId])
+  }
+  for (const [one, firmIds] of stale) await talkChanged(tx, one, firmIds)
 }
 
 /** Writes a quarter in one transaction, and in its place where it is there. */
@@ -192,11 +218,14 @@ async function restoreQuarter(restore: Restore, quarter: string): Promise<void> 
           with old as (select attempt from work where quarter = ${quarter} for update)
           select coalesce(max(attempt), 0)::int as attempt from old`
         const gone = await clearQuarter(tx, quarter, replace)
+        const before = await tx<{ firmId: string; name: string | null }[]>`
+          select firm_id as "firmId", name from firms`
         for (const section of firms) await merge(restore, tx, section)
         for (const section of sections) await copySection(restore, tx, section, placeOf(section.table, quarter))
         // Higher than any that a worker still has in hand: by this his fence finds that the work is his no more.
         await tx`update work set attempt = attempt + ${attempt + 1} where quarter = ${quarter}`
         await indexDropped(tx, quarter)
+        await renamed(tx, quarter, new Map(before.map(({ firmId, name }) => [firmId, name])))
         await tx`
           delete from firms
           where (firm_id = any(${gone}) or firm_id in (select firm_id from staged))

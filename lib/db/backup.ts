@@ -172,7 +172,7 @@ function tableOf(section: BackupSection): BackupTable {
 }
 
 // COPY takes no parameters.
-function literal(quarter: string): string {
+export function literal(quarter: string): string {
   if (!/^\d{4}Q[1-4]$/.test(quarter)) throw new Error(`not a quarter: ${quarter}`)
   return `'${quarter}'`
 }

@@ -35,9 +35,9 @@ export async function check(
     // Every query of a quarter sees the same moment: between two of them a firm may be clustered anew. Not one transaction for
     // all quarters, since the embedded database serves nobody else meanwhile, and a server keeps what was deleted since.
     await sql.begin('isolation level repeatable read read only', async tx => {
-      // Before the first select, which fixes the moment: a partition that is dropped is gone from every moment at once, and
-      // the calls of its quarter would be seen without their sentences.
-      for (const table of PARTITIONED) await tx`lock table only ${tx(table)} in access share mode`
+      // Before the first select, which fixes the moment: a partition that is dropped or truncated is gone from every moment at
+      // once, and the calls of its quarter would be seen without their sentences.
+      for (const table of PARTITIONED) await tx`lock table ${tx(table)} in access share mode`
       for await (const finding of findingsOf(tx, quarter)) {
         findings.push(finding)
         onCheck(quarter)

@@ -100,8 +100,8 @@ export async function contentsOfQuarter(sql: Queries, quarter: string): Promise<
     select (select count(*)::int from own) as calls,
       (select coalesce(sum(sentences), 0)::int from own) as sentences,
       (select count(distinct firm_id)::int from own) as firms,
-      (select count(distinct firm_id)::int from own where firm_id not in (
-        select firm_id from calls where quarter <> ${quarter})) as "firmsOnlyHere",
+      (select count(distinct firm_id)::int from own where not exists (
+        select from calls where calls.firm_id = own.firm_id and quarter <> ${quarter})) as "firmsOnlyHere",
       (select count(*)::int from topics where quarter = ${quarter}) as topics,
       (select count(*)::int from themes where quarter = ${quarter}) as themes,
       (select coalesce(sum(pg_total_relation_size(to_regclass(name))), 0)::float8
@@ -140,7 +140,9 @@ export async function dropQuarter(sql: Database, quarter: string, tries = TRIES)
 async function drop(tx: Queries, quarter: string): Promise<QuarterContents> {
   await tx`select set_config('lock_timeout', ${`${LOCK_MILLISECONDS}ms`}, true)`
   await lockQuarter(tx, quarter)
-  // First, as the steps do it: from here on nobody finishes anything of this quarter, nor takes it in hand.
+  // Who loads its first calls holds no work yet: what they write goes into these, so they end before or fail.
+  for (const table of await partitionsOf(tx, quarter)) await tx`lock table ${tx(table)} in access exclusive mode`
+  // As the steps do it: from here on nobody finishes anything of this quarter, nor takes it in hand.
   await tx`select from work where quarter = ${quarter} order by stage, firm_id for update`
   await refuseIfAtWork(tx, quarter)
   const contents = await contentsOfQuarter(tx, quarter)
@@ -158,6 +160,13 @@ async function drop(tx: Queries, quarter: string): Promise<QuarterContents> {
   // Last, so that the lock on the whole tables is held for the moment of the commit alone.
   for (const table of PARTITIONED) await tx`drop table if exists ${tx(partitionName(table, quarter))}`
   return contents
+}
+
+async function partitionsOf(tx: Queries, quarter: string): Promise<string[]> {
+  const rows = await tx<{ name: string }[]>`
+    select name from unnest(${PARTITIONED.map(table => partitionName(table, quarter))}::text[]) as name
+    where to_regclass(name) is not null`
+  return rows.map(row => row.name)
 }
 
 /**
@@ -195,7 +204,7 @@ async function whoIsAtTheTables(sql: Queries): Promise<AtTables[]> {
     from pg_locks l
     join pg_stat_activity a on a.pid = l.pid and a.pid <> pg_backend_pid()
     join pg_class c on c.oid = l.relation
-    where l.granted and c.relnamespace = (select relnamespace from pg_class where oid = 'sentences'::regclass)
+    where l.granted and a.datname = current_database() and c.relnamespace = (select relnamespace from pg_class where oid = 'sentences'::regclass)
     group by a.pid, a.application_name, a.usename, a.client_addr
     order by seconds desc`
 }

@@ -195,7 +195,8 @@ async function endOrphans(sql: Queries, quarter: string): Promise<void> {
     select pg_terminate_backend(pid, 5000), pid
     from pg_locks join pg_stat_activity using (pid)
     where relation = ${partitionName('sentence_vectors', quarter)}::regclass and mode = 'ShareLock' and granted
-      and backend_type = 'client backend' and strpos(query, ${indexName(quarter)}) > 0 and usename = current_user`
+      and backend_type = 'client backend' and strpos(query, ${indexName(quarter)}) > 0 and usename = current_user
+      and datname = current_database()`
   if (ended.length > 0) say(`index ${quarter}: ended a build that was left on the server`)
 }
 

@@ -217,7 +217,7 @@ export async function finishTogether<Done extends Claim>(
       set state = 'done', recipe = ${recipe}, lease_by = null, lease_until = null, error = null
       from unnest(${claims.map(one => one.firmId)}::text[], ${claims.map(one => one.attempt)}::int[]) as claim (firm_id, attempt)
       where stage = ${stage} and quarter = ${quarter} and work.firm_id = claim.firm_id
-        and work.attempt = claim.attempt and state in ('pending', 'stale')
+        and work.attempt = claim.attempt and lease_by = ${workerName} and state in ('pending', 'stale')
       returning work.firm_id as "firmId"`
     const ours = new Set(fenced.map(row => row.firmId))
     const kept = claims.filter(claim => ours.has(claim.firmId))

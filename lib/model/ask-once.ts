@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import pLimit from 'p-limit'
 import { UserError } from '../errors.ts'
-import { finishedBeforeLeaving, stopIfLeaving } from '../leaving.ts'
+import { finishedBeforeLeaving } from '../leaving.ts'
 import type { ChatPrice, Settings } from '../settings.ts'
 import type { Chat, Message } from './chat.ts'
 import { CHARACTERS_A_TOKEN, dollarsOf, expectedTokens, priceOf } from './chat-prices.ts'
@@ -138,7 +138,6 @@ export function askerOf(chat: Chat, options: AskerOptions, store: AnswerStore): 
   ): Promise<{ unusable: string; paid: boolean } | { overLimit: true } | undefined> {
     const expected = dollarsOf(expectedTokens(messages, question), price)
     async function askAndKeep() {
-      stopIfLeaving()
       const replied = await chat.ask({ ...question, messages })
       if ('unusable' in replied) return { ...replied, paid: false }
       const { raw, ...reply } = replied
@@ -147,7 +146,7 @@ export function askerOf(chat: Chat, options: AskerOptions, store: AnswerStore): 
       purse.add(kept, expected)
       return undefined
     }
-    // What is on its way will be billed: it is waited for, and nothing more is asked for.
+    // What is on its way will be billed: it is waited for. A request that has not gone out does not go (chat.ts).
     return await purse.within(expected, () => finishedBeforeLeaving(askAndKeep))
   }
 

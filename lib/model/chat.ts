@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import OpenAI, { APIError } from 'openai'
 import { UserError } from '../errors.ts'
+import { stopIfLeaving } from '../leaving.ts'
 import { say } from '../log.ts'
 import { expectedTokens, type Tokens, tokensOf } from './chat-prices.ts'
 import type { JsonSchema } from './json-schema.ts'
@@ -107,6 +108,7 @@ export function openChat(options: ChatOptions): Chat {
     for (let attempt = 1; ; attempt++) {
       if (!stopped) await pace.turn(expected)
       if (stopped) throw await stopped
+      stopIfLeaving() // what would be asked now might be billed and never read
       try {
         const reply = await request(question)
         patience = PATIENCE
