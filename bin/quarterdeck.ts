@@ -180,7 +180,7 @@ async function leaveInOrder(why: string): Promise<void> {
   toldAt ??= performance.now()
   leave(why)
   if (isFinishing()) {
-    say(`${why}: finishing what is in hand`)
+    say(`${verb()}: ${why}: finishing what is in hand`)
     while (isFinishing() && performance.now() - toldAt < FINISH_MILLISECONDS) await sleep(LOOK_MILLISECONDS)
     if (!isFinishing()) await sleep(GOODBYE_MILLISECONDS)
   }
@@ -188,10 +188,15 @@ async function leaveInOrder(why: string): Promise<void> {
   fail(stopped())
 }
 
+function verb(): string {
+  return argv[0] ?? ''
+}
+
 function fail(error: unknown): never {
   const debug = argv.includes('--debug')
   if (error instanceof UserError) {
-    say(`quarterdeck: ${error.message}`)
+    // Steps that run side by side are told together.
+    say(`quarterdeck: ${error instanceof Stopped ? `${verb()}: ` : ''}${error.message}`)
     if (error.hint) say(`  → ${error.hint}`)
     if (debug) say(String(error.cause instanceof Error ? error.cause.stack : error.stack))
     const isTemporary = error instanceof DatabaseLost || error instanceof Stopped

@@ -21,7 +21,10 @@ export const command: Command = {
   examples: ['db-backup calls.backup', 'db-backup 2024Q3.backup --quarter 2024Q3'],
   async run({ words, flags, settings, print }) {
     if (words.length !== 1 || words[0] === '')
-      throw new UsageError(`db-backup takes one file, and got ${words.length} words`, 'quarterdeck db-backup FILE')
+      throw new UsageError(
+        `db-backup takes the name of one file, and got ${words.length === 1 ? 'an empty one' : count(words.length, 'word')}`,
+        'quarterdeck db-backup FILE',
+      )
     const quarter = optionalQuarterFlag(flags)
     const done = await withDatabase(settings, sql => backUp(sql, words[0], quarter))
     const megabytes = (done.bytes / 2 ** 20).toFixed(1)

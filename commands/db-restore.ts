@@ -16,7 +16,7 @@ export const command: Command = {
     'that it is there whole or not at all; when it is killed, the same command goes on with the quarters that are left ' +
     '(with --replace it does all of them again). ' +
     'Firms, answers of the language model and runs are added to those that are there. A quarter that is there already is ' +
-    'refused, or with --replace replaced; quarters that are not in the file stay as they are. Vector indexes are not in ' +
+    'refused, or with --replace replaced, and what others have in hand of it is refused; quarters that are not in the file stay as they are. Vector indexes are not in ' +
     'the file: `index` builds them.',
   words: 'FILE',
   flags: [
@@ -27,7 +27,10 @@ export const command: Command = {
   examples: ['db-restore calls.backup', 'db-restore calls.backup --quarter 2024Q3 --replace'],
   async run({ words, flags, settings, print }) {
     if (words.length !== 1 || words[0] === '')
-      throw new UsageError(`db-restore takes one file, and got ${words.length} words`, 'quarterdeck db-restore FILE')
+      throw new UsageError(
+        `db-restore takes the name of one file, and got ${words.length === 1 ? 'an empty one' : count(words.length, 'word')}`,
+        'quarterdeck db-restore FILE',
+      )
     const options = { quarter: optionalQuarterFlag(flags), replace: switchFlag(flags, 'replace') }
     const backup = await openBackup(words[0])
     try {
@@ -36,6 +39,8 @@ export const command: Command = {
         say(`db-restore ${quarter}: was restored from this file before, and is left as it is; --replace puts it back`)
       for (const quarter of done.withoutIndex)
         say(`db-restore ${quarter}: its vector index is to be built: quarterdeck index --quarter ${quarter}`)
+      if (done.quarters.length === 0 && done.rows === 0)
+        say(`db-restore: nothing was left to restore out of ${words[0]}`)
       const megabytes = (done.bytes / 2 ** 20).toFixed(1)
       const quarters = done.quarters.join(', ') || 'no quarter'
       say(

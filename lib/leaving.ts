@@ -30,10 +30,7 @@ export function stopIfLeaving(): void {
 }
 
 export function stopped(): Stopped {
-  return new Stopped(
-    String(told.signal.reason),
-    'run the same command again: what was saved stays, and it goes on from there',
-  )
+  return new Stopped(String(told.signal.reason), 'run the same command again; what was saved stays')
 }
 
 /** Waits so many milliseconds, or until the process is told to leave. */

@@ -122,7 +122,7 @@ async function refuseTaken(file: string): Promise<void> {
   if ((await stat(file).catch(() => undefined)) === undefined) return
   throw new UserError(
     `${file} is there already, and a backup takes the place of nothing`,
-    `give another name, or first: rm ${file}`,
+    'give another name, or remove that one first',
   )
 }
 
@@ -178,6 +178,10 @@ const AGAIN = 'copy it again from where it came from, or use an older one'
 
 /** Refuses a file that is no backup, not a whole one, or of a newer format; reads it through for that. */
 export async function openBackup(file: string): Promise<Backup> {
+  // Not by opening it: a pipe would be waited for, and nothing could end that but kill -9.
+  const found = await stat(file).catch(error => refuseToRead(file, error))
+  if (!found.isFile() && !found.isDirectory())
+    throw new UserError(`${file} is no regular file`, 'copy what comes out of it into one, and restore that')
   const handle = await open(file).catch(error => refuseToRead(file, error))
   try {
     const { size } = await handle.stat()
@@ -236,6 +240,8 @@ function refuseToRead(file: string, error: unknown): never {
   const options = { cause: error }
   const code = (error as NodeJS.ErrnoException).code
   if (code === 'ENOENT') throw new UserError(`${file} does not exist`, 'look at what is there: ls', options)
+  if (code === 'EACCES')
+    throw new UserError(`${file} may not be read by this user`, `look at it: ls -l ${file}`, options)
   if (code === 'EISDIR') throw new UserError(`${file} is a folder`, `name a file in it: ls ${file}`, options)
   throw new UserError(`${file} cannot be read: ${messageOf(error)}`, `look at it: ls -l ${file}`, options)
 }

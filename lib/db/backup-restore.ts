@@ -13,7 +13,7 @@ import type { Database, Queries } from './connect.ts'
 import { copyIn } from './copy.ts'
 import { migrations } from './migrate.ts'
 import { type BoundModel, bindModel, boundModel } from './model-binding.ts'
-import { analyzeQuarter, ensureQuarter, PARTITIONED, partitionName } from './quarters.ts'
+import { analyzeQuarter, ensureQuarter, holdPartitions, PARTITIONED, partitionName } from './quarters.ts'
 import { recorded } from './runs.ts'
 import { transaction } from './transaction.ts'
 import { indexName } from './vector-index.ts'
@@ -72,11 +72,15 @@ export async function restore(
       await merge(work, tx, section)
       await tx`drop table staged`
     })
-  for (const one of quarters) await restoreQuarter(work, one)
+  const written: string[] = []
+  for (const one of quarters) {
+    if (await restoreQuarter(work, one)) written.push(one)
+    else before.push(one)
+  }
   bar.end()
   const embedded = sections.filter(one => one.table === 'sentence_vectors' && one.rows > 0).map(one => one.quarter)
-  const withoutIndex = quarters.filter(one => embedded.includes(one))
-  return { quarters, before, withoutIndex, rows, bytes, seconds: (performance.now() - start) / 1000 }
+  const withoutIndex = written.filter(one => embedded.includes(one))
+  return { quarters: written, before, withoutIndex, rows, bytes, seconds: (performance.now() - start) / 1000 }
 }
 
 /** An older schema is fine: what its tables did not have yet gets what the migration gave to rows that were there. */
@@ -202,22 +206,25 @@ async function renamed(tx: Queries, quarter: string, before: ReadonlyMap<string,
   for (const [one, firmIds] of stale) await talkChanged(tx, one, firmIds)
 }
 
-/** Writes a quarter in one transaction, and in its place where it is there. */
-async function restoreQuarter(restore: Restore, quarter: string): Promise<void> {
+/** Writes a quarter in one transaction, and in its place where it is there; false: another process has restored it just now. */
+async function restoreQuarter(restore: Restore, quarter: string): Promise<boolean> {
   const { sql, backup, replace } = restore
   const sections = backup.header.sections.filter(section => section.quarter === quarter)
   const firms = backup.header.sections.filter(section => section.table === FIRMS)
   const run = { command: 'db-restore', quarter, options: { backup: backup.hash, replace }, codeVersion: codeVersion() }
   await ensureQuarter(sql, quarter)
-  await recorded(sql, run, async () => {
+  const { written } = await recorded(sql, run, async () => {
     const counts = { rows: rowsOf({ sections }) }
-    await finishedBeforeLeaving(() =>
+    const written = await finishedBeforeLeaving(() =>
       transaction(sql, async tx => {
         // First, as the steps do it: from here on nobody finishes anything of this quarter.
         const [{ attempt }] = await tx<{ attempt: number }[]>`
           with old as (select attempt from work where quarter = ${quarter} for update)
           select coalesce(max(attempt), 0)::int as attempt from old`
-        const gone = await clearQuarter(tx, quarter, replace)
+        await holdPartitions(tx, quarter)
+        // Asked again, now that nobody else can be at it: another process may have restored it.
+        if (!replace && (await restoredBefore(tx, backup, [quarter])).length > 0) return false
+        const gone = await clearQuarter(tx, quarter)
         const before = await tx<{ firmId: string; name: string | null }[]>`
           select firm_id as "firmId", name from firms`
         for (const section of firms) await merge(restore, tx, section)
@@ -235,22 +242,22 @@ async function restoreQuarter(restore: Restore, quarter: string): Promise<void> 
         await tx`
           update runs set outcome = 'done', finished_at = now(), counts = ${tx.json(counts)}
           where command = 'db-restore' and quarter = ${quarter} and worker = ${workerName} and outcome = 'running'`
+        return true
       }),
     )
-    return { counts }
+    return { written, counts: written ? counts : { rows: 0 } }
   })
-  await analyzeQuarter(sql, quarter)
+  if (written) await analyzeQuarter(sql, quarter)
+  return written
 }
 
 /**
  * Empties the quarter's parts of all tables; returns the firms that had calls in it. Large tables are truncated also where
  * they are empty: what is loaded in the same transaction then takes no place in the log of the embedded database.
  */
-async function clearQuarter(tx: Queries, quarter: string, replace: boolean): Promise<string[]> {
+async function clearQuarter(tx: Queries, quarter: string): Promise<string[]> {
   await tx`drop index if exists ${tx(indexName(quarter))}` // loading into one costs six times what building it does
   for (const table of PARTITIONED) await tx`truncate ${tx(partitionName(table, quarter))}`
-  // Asked again, now that nobody else can be at it.
-  if (!replace) refuseToReplace(await quartersThere(tx, [quarter]))
   // Names, embeddings and memberships of topics go with these.
   await tx`delete from themes where quarter = ${quarter}`
   await tx`delete from topics where quarter = ${quarter}`

@@ -106,10 +106,19 @@ function toServer(address: Address): Route {
       ...{ host, port, user, password, database },
       connect_timeout: connectSeconds,
       keep_alive: keepaliveSeconds,
-      connection: { application_name: 'quarterdeck', ...parameters },
+      connection: { application_name: 'quarterdeck', ...NOTICED_BY_THE_SERVER, ...parameters },
     },
     dial: () => dialServer(address),
   }
+}
+
+// A machine that vanishes in the middle of a transaction would keep its locks until the server's system notices, after two
+// hours as a rule. A lease's length: then its work is free for others anyway. No transaction of ours rests for as long.
+const NOTICED_BY_THE_SERVER = {
+  idle_in_transaction_session_timeout: 60_000, // milliseconds
+  tcp_keepalives_idle: '30',
+  tcp_keepalives_interval: '10',
+  tcp_keepalives_count: '3',
 }
 
 function open(route: Route): Database {

@@ -77,7 +77,7 @@ export async function requireKnownQuarter(sql: Queries, quarter: string): Promis
   if (known.includes(quarter)) return
   throw new UserError(
     `the database has nothing of ${quarter}${known.length > 0 ? `; it has ${known.join(', ')}` : ''}`,
-    known.length > 0 ? `--quarter ${known[0]}` : `quarterdeck ingest PATH --quarter ${quarter}`,
+    'quarterdeck status',
   )
 }
 
@@ -141,7 +141,7 @@ async function drop(tx: Queries, quarter: string): Promise<QuarterContents> {
   await tx`select set_config('lock_timeout', ${`${LOCK_MILLISECONDS}ms`}, true)`
   await lockQuarter(tx, quarter)
   // Who loads its first calls holds no work yet: what they write goes into these, so they end before or fail.
-  for (const table of await partitionsOf(tx, quarter)) await tx`lock table ${tx(table)} in access exclusive mode`
+  await holdPartitions(tx, quarter)
   // As the steps do it: from here on nobody finishes anything of this quarter, nor takes it in hand.
   await tx`select from work where quarter = ${quarter} order by stage, firm_id for update`
   await refuseIfAtWork(tx, quarter)
@@ -162,11 +162,12 @@ async function drop(tx: Queries, quarter: string): Promise<QuarterContents> {
   return contents
 }
 
-async function partitionsOf(tx: Queries, quarter: string): Promise<string[]> {
-  const rows = await tx<{ name: string }[]>`
+/** Keeps everybody from the quarter's parts of the large tables until the transaction ends. */
+export async function holdPartitions(tx: Queries, quarter: string): Promise<void> {
+  const there = await tx<{ name: string }[]>`
     select name from unnest(${PARTITIONED.map(table => partitionName(table, quarter))}::text[]) as name
     where to_regclass(name) is not null`
-  return rows.map(row => row.name)
+  for (const { name } of there) await tx`lock table ${tx(name)} in access exclusive mode`
 }
 
 /**
@@ -188,8 +189,8 @@ async function refuseIfAtWork(tx: Queries, quarter: string): Promise<void> {
   throw new UserError(
     `cannot drop ${quarter}: ${[...who].join(', ')} ${who.size === 1 ? 'is' : 'are'} at work on it`,
     seconds === 0
-      ? 'stop it, or wait until it has ended, and run the same command again'
-      : `stop it, or wait until it has ended; what a vanished machine has in hand is free in ${duration(seconds)}`,
+      ? `stop ${who.size === 1 ? 'it' : 'them'}, or wait until that has ended, and run the same command again`
+      : `stop ${who.size === 1 ? 'it' : 'them'}, or wait until that has ended; what a vanished machine has in hand is free in ${duration(seconds)}`,
   )
 }
 

@@ -128,7 +128,16 @@ export async function buildEmbedded(tx: Queries, quarter: string): Promise<numbe
       ? ''
       : `; that takes some ${duration(seconds)} on a quiet machine, and meanwhile the embedded database serves nobody else`
   say(`index ${quarter}: building over ${count(embeddings, 'embedding')}${wait}`)
-  await create(tx, quarter, plan)
+  const leaving = beforeLeaving(async () =>
+    say(
+      `index ${quarter}: the embedded database builds to the end and throws it away; until then it serves nobody else`,
+    ),
+  )
+  try {
+    await create(tx, quarter, plan)
+  } finally {
+    leaving.forget()
+  }
   return await bytesOf(tx, quarter)
 }
 
