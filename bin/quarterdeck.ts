@@ -76,7 +76,7 @@ async function main(): Promise<void> {
     words,
     flags: flagsOf(command),
     settings,
-    columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+    columns: (process.stdout.isTTY && process.stdout.columns) || undefined, // a terminal of unknown width says 0
     print: (text: string) => process.stdout.write(text.endsWith('\n') ? text : `${text}\n`),
   })
   watch?.stop()

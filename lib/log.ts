@@ -48,7 +48,7 @@ export function progress(verb: string, total: number, unit: string, now: () => n
       const more = typeof note === 'string' ? note : note()
       const line = `${verb}: ${thousands(count)} of ${thousands(all)} ${unit}${left}${more && `, ${more}`}`
       if (!terminal) return say(line)
-      write(`\r\x1b[2K${fitting(line, (process.stderr.columns ?? 80) - 1)}`)
+      write(`\r\x1b[2K${fitting(line, (process.stderr.columns || 80) - 1)}`)
       lineOpen = true
     },
     end: closeLine,

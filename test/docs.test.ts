@@ -10,7 +10,7 @@ import { commands } from '../commands/all.ts'
 import { describeTables } from '../lib/db/dictionary.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { readSettings } from '../lib/settings.ts'
-import { root, sample, scratchHome, succeed } from './run.ts'
+import { root, scratchHome, stepWords, succeed } from './run.ts'
 
 const { home, remove } = scratchHome()
 afterAll(remove)
@@ -38,7 +38,7 @@ describe('docs/', () => {
       .filter(line => line.trim() !== '' && !line.trim().startsWith('//'))
     expect(lines.length).toBeLessThanOrEqual(10)
     for (const verb of ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate'])
-      await succeed([verb, ...(verb === 'ingest' ? [sample('2024Q3')] : []), '--quarter', '2024Q3'], { home })
+      await succeed(stepWords(verb, '2024Q3'), { home })
     const run = promisify(execFile)
     const { stdout } = await run(process.execPath, ['--import', 'tsx', join(root, 'docs/example.ts')], {
       cwd: root,

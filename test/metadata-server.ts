@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 
 export type MetadataServer = {
   url: string
-  /** What was asked: method, path, and the status that was answered. */
+  /** What was asked: method, path, and the status that was answered, or `waits`. */
   asked: string[]
   /** From now on the instance is to be taken away, or whatever this text says. */
   announce(text: string): void
@@ -14,6 +14,10 @@ export type MetadataServer = {
   forgetTokens(): void
   /** From now on everything is answered with this status. */
   fail(status: number): void
+  /** From now on it answers again as it should. */
+  heal(): void
+  /** From now on this request waits for an answer that does not come; the promise is kept when somebody has given it up. */
+  hold(request: string): Promise<void>
   close(): Promise<void>
 }
 
@@ -25,6 +29,7 @@ export async function startMetadataServer(): Promise<MetadataServer> {
   let oldestValid = 1
   let notice: string | undefined
   let failing: number | undefined
+  let held: { request: string; givenUp: () => void } | undefined
 
   function answerTo(method: string, path: string, header: (name: string) => string): [status: number, text: string] {
     if (failing !== undefined) return [failing, '']
@@ -40,6 +45,11 @@ export async function startMetadataServer(): Promise<MetadataServer> {
   }
   const server = createServer((request, response) => {
     const { method = '', url = '' } = request
+    if (held?.request === `${method} ${url}`) {
+      asked.push(`${method} ${url} waits`)
+      response.on('close', held.givenUp)
+      return
+    }
     const [status, text] = answerTo(method, url, name => String(request.headers[name] ?? ''))
     asked.push(`${method} ${url} ${status}`)
     response.writeHead(status).end(text)
@@ -57,6 +67,13 @@ export async function startMetadataServer(): Promise<MetadataServer> {
     fail(status) {
       failing = status
     },
+    heal() {
+      failing = undefined
+    },
+    hold: request =>
+      new Promise(resolve => {
+        held = { request, givenUp: resolve }
+      }),
     close: () =>
       new Promise(resolve => {
         server.close(() => resolve())

@@ -30,24 +30,38 @@ export function start(words: readonly string[], options: Options): ChildProcess 
   return spawn(process.execPath, [door, ...words], { cwd: options.cwd ?? tmpdir(), env: environment(options) })
 }
 
-export async function quarterdeck(words: readonly string[], options: Options): Promise<Outcome> {
+/** A command that runs: what it has said so far, and its exit code when it is over. */
+export type Running = {
+  child: ChildProcess
+  said: { stdout: string; stderr: string }
+  ended: Promise<number | null>
+}
+
+export function running(words: readonly string[], options: Options): Running {
   const child = start(words, options)
-  if (child.pid !== undefined) options.onStart?.(child.pid)
-  child.stdin?.on('error', () => {}) // a command that refuses at once does not read its input
-  child.stdin?.end(options.stdin ?? '')
-  let stdout = ''
-  let stderr = ''
-  child.stdout?.on('data', data => {
-    stdout += data
-  })
-  child.stderr?.on('data', data => {
-    stderr += data
-  })
-  const code = await new Promise<number | null>((resolve, reject) => {
+  const said = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name]?.on('data', data => {
+      said[name] += data
+    })
+  const ended = new Promise<number | null>((resolve, reject) => {
     child.on('error', reject)
     child.on('close', resolve)
   })
-  return { code, stdout, stderr }
+  return { child, said, ended }
+}
+
+export function isRunning({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode === null && signalCode === null
+}
+
+export async function quarterdeck(words: readonly string[], options: Options): Promise<Outcome> {
+  const { child, said, ended } = running(words, options)
+  if (child.pid !== undefined) options.onStart?.(child.pid)
+  child.stdin?.on('error', () => {}) // a command that refuses at once does not read its input
+  child.stdin?.end(options.stdin ?? '')
+  const code = await ended
+  return { code, ...said }
 }
 
 /** As `quarterdeck`, for a command that has to succeed: its standard output. */
@@ -73,6 +87,11 @@ export const STEPS = ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggrega
 
 export function sample(quarter: string): string {
   return join(root, 'data/samples', quarter)
+}
+
+/** The words of a step as a person types them; `ingest` reads the sample of the quarter. */
+export function stepWords(verb: string, quarter: string, ...more: string[]): string[] {
+  return [verb, ...(verb === 'ingest' ? [sample(quarter)] : []), '--quarter', quarter, ...more]
 }
 
 // Everything that a step computes; `work` and `runs` tell when and by whom, and differ from run to run.

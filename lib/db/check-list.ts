@@ -112,7 +112,7 @@ export const INVARIANTS_OF_A_QUARTER: readonly Invariant[] = [
       select stage || ' ' || firm_id as id, nullif(firm_id, '*') as firm,
         -- A firm whose only call went to another quarter keeps its rows, and has nothing to do.
         coalesce(found.units <> coalesce(wanted.units, 0), true)
-          or (firm_id = '*') <> (stage in ('ingest', 'aggregate', 'index')) as broken
+          or (firm_id <> '*' and stage in ('ingest', 'aggregate', 'index')) as broken
       from wanted full join found using (stage, firm_id)`,
     mend: 'ingest',
   },

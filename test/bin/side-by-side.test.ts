@@ -5,13 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startChatServer, subjects } from '../chat-server.ts'
 import { processesBelow } from '../processes.ts'
-import { sample, scratchHome, succeed } from '../run.ts'
+import { scratchHome, stepWords, succeed } from '../run.ts'
 import { sideBySide } from '../side-by-side.ts'
 
 const scratch = scratchHome()
 // No embeddings yet, and nobody who makes them: whoever follows waits.
 beforeAll(async () => {
-  await succeed(['ingest', sample('2024Q3'), '--quarter', '2024Q3'], scratch)
+  await succeed(stepWords('ingest', '2024Q3'), scratch)
 })
 afterAll(() => scratch.remove())
 

@@ -8,9 +8,10 @@ import { connect, type Database, disconnect } from '../../lib/db/connect.ts'
 import { placesOf } from '../../lib/db/embedded/places.ts'
 import { stopDatabase } from '../../lib/db/embedded/start.ts'
 import { withDatabase } from '../../lib/db/open.ts'
-import { DatabaseLost, UserError } from '../../lib/errors.ts'
+import { DatabaseLost } from '../../lib/errors.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { embeddedHome } from '../db/servers.ts'
+import { failureOf, refusalOf } from '../refusal.ts'
 import { quarterdeck } from '../run.ts'
 import { canMount, onDisk, type SmallDisk, smallDisk } from './small-disk.ts'
 
@@ -27,12 +28,6 @@ describe.skipIf(!canMount())(canMount() ? 'a full disk' : 'a full disk (left out
     disk.unmount()
   })
 
-  const failure = (attempt: Promise<unknown>) =>
-    attempt.then(
-      () => undefined,
-      error => error,
-    )
-
   it('is named with what is free and what is needed before a new database is begun', async () => {
     home = join(disk.folder, 'new')
     disk.fill(3 * 2 ** 20)
@@ -46,18 +41,23 @@ describe.skipIf(!canMount())(canMount() ? 'a full disk' : 'a full disk (left out
   })
 
   /** Rows until it fails, each committed by itself; returns how many were, and the failure. */
-  async function writeUntilFull(sql: Database): Promise<{ rows: number; error: unknown }> {
-    for (let rows = 0; ; rows++) {
-      const error = await failure(sql`insert into kept select ${rows}::int, repeat(md5(${rows}::text), 4000)`.execute())
-      if (error !== undefined) return { rows, error }
+  async function writeUntilFull(sql: Database): Promise<{ rows: number; error: Error }> {
+    let rows = 0
+    const writing = async () => {
+      for (;;) {
+        await sql`insert into kept select ${rows}::int, repeat(md5(${rows}::text), 4000)`
+        rows++
+      }
     }
+    const error = await failureOf(writing())
+    return { rows, error }
   }
 
   it('fails the statement with a clear word, and the same connection goes on when there is room again', async () => {
     const settings = { ...readSettings({}), home }
     await withDatabase(settings, sql => sql`create table kept (number int, text text)`)
     let rows = 0
-    const error = await failure(
+    const error = await refusalOf(
       withDatabase(settings, async sql => {
         disk.fill(2 ** 20)
         const first = await writeUntilFull(sql)
@@ -67,12 +67,9 @@ describe.skipIf(!canMount())(canMount() ? 'a full disk' : 'a full disk (left out
         throw first.error
       }),
     )
-    expect(error).toBeInstanceOf(UserError)
     expect(error).not.toBeInstanceOf(DatabaseLost)
-    expect((error as UserError).message).toMatch(
-      /^the disk of the embedded database in .* is full: could not extend file/,
-    )
-    expect((error as UserError).hint).toMatch(/^make room there \(df -h .*\), then run the same command again/)
+    expect(error.message).toMatch(/^the disk of the embedded database in .* is full: could not extend file/)
+    expect(error.hint).toMatch(/^make room there \(df -h .*\), then run the same command again/)
     const [{ there }] = await withDatabase(settings, sql => sql`select count(*)::int as there from kept`)
     expect(there).toBe(rows)
   })
@@ -85,15 +82,15 @@ describe.skipIf(!canMount())(canMount() ? 'a full disk' : 'a full disk (left out
     const death = async () => {
       for (;;) await sql`select pg_switch_wal(), txid_current()`
     }
-    const error = await failure(death())
+    const error = await refusalOf(death())
     expect(error).toBeInstanceOf(DatabaseLost)
-    expect((error as DatabaseLost).message).toBe(`the embedded database in ${home} has ended: its disk is full`)
+    expect(error.message).toBe(`the embedded database in ${home} has ended: its disk is full`)
     await disconnect(sql)
     // Nor can it start, and here not even its log can be written, which would say why.
     truncateSync(placesOf(home).log)
     disk.fill(0)
-    const refused = await failure(connect({ home, databaseUrl: undefined }))
-    expect((refused as UserError).message).toBe(`the disk that holds the data folder ${home} is full`)
+    const refused = await refusalOf(connect({ home, databaseUrl: undefined }))
+    expect(refused.message).toBe(`the disk that holds the data folder ${home} is full`)
     disk.free()
     const again = await connect({ home, databaseUrl: undefined })
     expect(await again`select number from kept`).toEqual([{ number: 1 }])

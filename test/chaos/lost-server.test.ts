@@ -9,17 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect, type Database, disconnect } from '../../lib/db/connect.ts'
 import { DatabaseLost } from '../../lib/errors.ts'
 import { hasRealServer, type RealServer, realServer } from '../db/servers.ts'
+import { refusalOf } from '../refusal.ts'
 import { openProxy } from './proxy.ts'
-
-/** What a connection fails with; none may come about. */
-async function refusal(databaseUrl: string): Promise<Error> {
-  try {
-    await disconnect(await connect({ home: '/nowhere', databaseUrl }))
-  } catch (error) {
-    return error as Error
-  }
-  throw new Error('the connection came about')
-}
 
 describe.skipIf(!hasRealServer)('a server', () => {
   let server: RealServer
@@ -32,16 +23,13 @@ describe.skipIf(!hasRealServer)('a server', () => {
 
   it('whose connections are all taken is one to try again', async () => {
     const taken: Database[] = []
-    let error: unknown
-    while (error === undefined)
-      try {
-        taken.push(await connect(server.settings))
-      } catch (refused) {
-        error = refused
-      }
+    const takeAll = async () => {
+      for (;;) taken.push(await connect(server.settings))
+    }
+    const error = await refusalOf(takeAll())
     expect(taken.length).toBeGreaterThan(10)
     expect(error).toBeInstanceOf(DatabaseLost)
-    expect((error as Error).message).toBe(`the database server at 127.0.0.1:${server.port} has no connection left`)
+    expect(error.message).toBe(`the database server at 127.0.0.1:${server.port} has no connection left`)
     for (const sql of taken) await disconnect(sql)
   })
 
@@ -55,7 +43,8 @@ describe.skipIf(!hasRealServer)('a server', () => {
     await once(front, 'listening')
     const address = front.address()
     const port = address !== null && typeof address === 'object' ? address.port : 0
-    const error = await refusal(`postgres://me:geheim@127.0.0.1:${port}/calls`)
+    const databaseUrl = `postgres://me:geheim@127.0.0.1:${port}/calls`
+    const error = await refusalOf(connect({ home: '/nowhere', databaseUrl }))
     expect(error).toBeInstanceOf(DatabaseLost)
     expect(error.message).toBe(`the connection to the database server at 127.0.0.1:${port} was lost`)
     front.close()
@@ -83,8 +72,10 @@ describe.skipIf(!hasRealServer)('a server', () => {
     const inside = await connect(server.settings)
     const [pid] = readFileSync(join(server.settings.home, 'server', 'postmaster.pid'), 'utf8').split('\n')
     process.kill(Number(pid), 'SIGTERM') // the smart shutdown: it waits for those who are in
-    let error: Error | undefined
-    while (error === undefined) error = await refusal(url).catch(() => undefined)
+    const comeAndGo = async () => {
+      for (;;) await disconnect(await connect(server.settings)) // until it has heard of it
+    }
+    const error = await refusalOf(comeAndGo())
     expect(error).toBeInstanceOf(DatabaseLost)
     expect(error.message).toBe(`the database server at 127.0.0.1:${server.port} is starting or stopping`)
     expect(await inside`select 1 as one`).toEqual([{ one: 1 }])

@@ -1,5 +1,5 @@
 // A line between the product and a Postgres server that the tests can spoil: cut at once, cut inside a COPY, or dead silent.
-// Connections to it are passed on unchanged otherwise; what it may break and when is disturbances.ts.
+// Connections to it are passed on unchanged otherwise; what it may break and when is worlds.ts.
 
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'

@@ -3,105 +3,142 @@
 // table has to hold what an undisturbed run gives. What the disturbances are is worlds.ts, how an end is judged supervisor.ts.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect, disconnect, type Queries } from '../../lib/db/connect.ts'
-import { STAGES, standingOf, workInHand } from '../../lib/db/work.ts'
+import type { Queries } from '../../lib/db/connect.ts'
+import { STAGES, standingOf } from '../../lib/db/work.ts'
 import { createRandom, type Random, seedFrom } from '../../lib/math/random.ts'
-import { fingerprints, STEPS, sample } from '../run.ts'
+import { fingerprints, STEPS, sample, stepWords } from '../run.ts'
 import { openSupervisor, type Supervisor } from './supervisor.ts'
-import { processesOf, type World } from './worlds.ts'
+import { inspect, processesOf, QUARTER, untilWorkIsInHand, type World } from './worlds.ts'
 
-const QUARTER = '2024Q3'
+/** Ends when so many kills and each other kind of disturbance have hit somebody. */
+export type Plan = { kills: number; seed: number; say(line: string): void }
+
+/** What is done each time, a database: about a minute on two cores with nothing else to do. */
+export const IN_CI: Plan = { kills: 10, seed: 20240930, say: () => {} }
 
 export type Storm = {
   /** How often each disturbance hit somebody, and how often nobody was there. */
   hits: Record<string, number>
   misses: Record<string, number>
   lives: number
-  /** Runs that came to their end in the middle of their work, without a word in the database. */
+  /** Kills with -9 that hit a living process. */
+  kills: number
+  /** Those of them that ended a run in the middle of its work: in the database it is still running. */
   cutShort: number
   /** Exit codes and signals of all runs. */
   endings: Record<string, number>
 }
 
-/** Disturbs until so many disturbances have hit somebody; throws at the first thing that must not happen. */
-export async function storm(
-  world: World,
-  { disturbances, seed, say }: { disturbances: number; seed: number; say(line: string): void },
-): Promise<Storm> {
+/** Disturbs as planned; throws at the first thing that must not happen. */
+export async function storm(open: () => Promise<World>, plan: Plan): Promise<Storm> {
+  const world = await open()
+  let result: Storm
+  try {
+    result = await disturb(world, plan)
+  } finally {
+    await world.close()
+  }
+  const left = await leftOver(world)
+  if (left.length > 0) throw new Error(`processes are left:\n${left.join('\n')}`)
+  return result
+}
+
+async function disturb(world: World, { kills, seed, say }: Plan): Promise<Storm> {
   const supervisor = openSupervisor(world.options, world.secrets, say)
   const random = createRandom(seedFrom(seed, world.name, 'rounds'))
-  const result: Storm = { hits: {}, misses: {}, lives: 0, cutShort: 0, endings: {} }
+  const ways: Way[] = []
+  const result: Storm = { hits: {}, misses: {}, lives: 0, kills: 0, cutShort: 0, endings: {} }
 
   await world.newLife()
   const start = performance.now()
   await inPeace(supervisor)
-  const longestPause = (performance.now() - start) * LONGEST_PAUSE
-  const striker = openStriker(world, supervisor, { seed, wanted: disturbances, longestPause, result, say })
-  const undisturbed = await inspect(world, sql => fingerprints(sql))
+  const undisturbedTime = performance.now() - start
+  const undisturbed = await inspect(world.settings(), sql => fingerprints(sql))
+  const striker = openStriker(world, supervisor, { seed, kills, undisturbedTime, result, say })
   while (!striker.isDone()) {
     await world.newLife()
     result.lives++
-    const striking = striker.strike()
-    try {
-      await aRound(supervisor, random)
-      for (let again = 0; again < 2 && !striker.isDone(); again++)
-        await aRound(supervisor, random, STEPS[random.int(STEPS.length)])
-    } finally {
-      await striking.stop()
+    const killed: number[][] = []
+    for (let round = 0; round < ROUNDS && !striker.isDone(); round++) {
+      const striking = striker.strike(killed)
+      try {
+        const anew = round === 0 ? undefined : STEPS[random.int(STEPS.length)]
+        await aRound(supervisor, drawn(ways, random, WAYS), anew)
+      } finally {
+        await striking.stop()
+      }
     }
     await inPeace(supervisor)
-    result.cutShort += await inspect(world, sql => judge(sql, undisturbed, supervisor.faults))
+    result.cutShort += await inspect(world.settings(), async sql => {
+      await judge(sql, undisturbed, supervisor.faults)
+      return await countCutShort(sql, killed)
+    })
     supervisor.faults.push(...world.faults())
     if (supervisor.faults.length > 0)
       throw new Error(`seed ${seed}, life ${result.lives}, after ${striker.last()}:\n${supervisor.faults.join('\n')}`)
-    say(`${world.name}: ${sum(result.hits)} of ${disturbances} disturbances in ${result.lives} lives`)
+    say(`${world.name}: ${result.kills} of ${kills} kills, ${sum(result.hits)} disturbances in ${result.lives} lives`)
   }
   result.endings = Object.fromEntries(supervisor.endings)
   return result
 }
 
+// A life's: the quarter from nothing, and twice some step anew with what follows from it.
+const ROUNDS = 3
+// A step that takes a second would be struck again and again, and all of a storm pass in one life and one way to run it.
+const MOST_HITS_A_ROUND = 5
 // In parts of an undisturbed quarter, which takes 8 s on a quiet machine and 40 s on a busy one. A step is a sixth of it, so
 // about every other one comes to its end, and what is hit is hit anywhere from its start to its last row.
 const LONGEST_PAUSE = 1 / 4
-// Half of a short step is its start, which has nothing to lose: three of four disturbances wait until somebody has work in
-// hand, and then some part of the second in which he has it.
-const IN_THE_MIDDLE = 3 / 4
-const WORK_MILLISECONDS = 400
-const LOOK_MILLISECONDS = 20
+// Half of a short step is its start, which has nothing to lose: three of four disturbances of a kind wait until somebody has
+// work in hand, and then some part of the time in which he has it. Which three is not left to chance: by chance half of ten
+// kills may find nobody at work. The third is one that ten kills come to.
+const IN_THE_MIDDLE = [true, true, false, true]
+const LONGEST_WORK = 1 / 20
 
-type StrikerPlan = { seed: number; wanted: number; longestPause: number; result: Storm; say(line: string): void }
+type StrikerPlan = Plan & { undisturbedTime: number; result: Storm }
 
-/** Draws disturbances from a pile in which each kind lies once, so that all of them come; then from the next pile. */
 function openStriker(world: World, supervisor: Supervisor, plan: StrikerPlan) {
-  const { seed, wanted, longestPause, result, say } = plan
+  const { seed, kills, undisturbedTime, result, say } = plan
   const random = createRandom(seedFrom(seed, world.name, 'strikes'))
-  const kinds = Object.keys(world.disturbances)
-  let pile: string[] = []
+  const pile: string[] = []
+  const kinds = kindsOf(world)
   let last = 'nothing'
 
-  async function strikeOnce(over: AbortSignal): Promise<void> {
-    if (pile.length === 0) pile = [...kinds]
-    const [kind] = pile.splice(random.int(pile.length), 1)
+  async function strikeOnce(killed: number[][], over: AbortSignal): Promise<boolean> {
+    const kind = drawn(pile, random, kinds)
+    const inTheMiddle = IN_THE_MIDDLE[(result.hits[kind] ?? 0) % IN_THE_MIDDLE.length]
+    if (inTheMiddle) await untilWorkIsInHand(world.settings(), over)
+    const longest = undisturbedTime * (inTheMiddle ? LONGEST_WORK : LONGEST_PAUSE)
+    await sleep(longest * random.next(), undefined, { signal: over }).catch(() => {})
+    // It may be done by now.
+    if (inTheMiddle) await untilWorkIsInHand(world.settings(), over)
+    if (over.aborted) {
+      pile.push(kind)
+      return false
+    }
     last = kind
-    const hit = await world.disturbances[kind](supervisor, random, over)
+    const processes = await world.kills[kind]?.(supervisor, random)
+    const hit = processes?.length ?? (await world.disturbances[kind](supervisor, random, over))
     const counts = hit > 0 ? result.hits : result.misses
     counts[kind] = (counts[kind] ?? 0) + 1
-    if (hit === 0) pile.push(kind)
     say(`  ${kind}: ${hit === 0 ? 'nobody' : hit}`)
+    if (hit === 0) pile.push(kind)
+    else if (processes !== undefined) {
+      result.kills++
+      killed.push(processes)
+    }
+    return hit > 0
   }
-  const isDone = () => sum(result.hits) >= wanted
+  const isDone = () => result.kills >= kills && kinds.every(kind => kind in result.hits)
   return {
     isDone,
     last: () => last,
-    strike() {
+    /** Disturbs a round until it is stopped; adds what each kill has ended. */
+    strike(killed: number[][]) {
       const stopping = new AbortController()
       const striking = (async () => {
-        while (!stopping.signal.aborted && !isDone()) {
-          const inTheMiddle = random.next() < IN_THE_MIDDLE
-          if (inTheMiddle) await untilWorkIsInHand(world, stopping.signal)
-          const longest = inTheMiddle ? WORK_MILLISECONDS : longestPause
-          await sleep(longest * random.next(), undefined, { signal: stopping.signal }).catch(() => {})
-          if (!stopping.signal.aborted) await strikeOnce(stopping.signal)
+        for (let hits = 0; hits < MOST_HITS_A_ROUND && !stopping.signal.aborted && !isDone(); ) {
+          if (await strikeOnce(killed, stopping.signal)) hits++
         }
       })()
       striking.catch(() => {}) // seen by whoever stops it
@@ -115,38 +152,45 @@ function openStriker(world: World, supervisor: Supervisor, plan: StrikerPlan) {
   }
 }
 
-async function untilWorkIsInHand(world: World, over: AbortSignal): Promise<void> {
-  while (!over.aborted) {
-    // A database that is away, or full, says nothing of anybody.
-    const hands = await inspect(world, sql => workInHand(sql, QUARTER)).catch(() => [])
-    if (hands.length > 0) return
-    await sleep(LOOK_MILLISECONDS, undefined, { signal: over }).catch(() => {})
-  }
+/** What is drawn from: each kind once, so that all of them come, and kills as often as all others together. */
+function kindsOf(world: World): string[] {
+  const kills = Object.keys(world.kills)
+  const others = Object.keys(world.disturbances)
+  const count = Math.max(kills.length, others.length)
+  return [...others, ...Array.from({ length: count }, (_, i) => kills[i % kills.length])]
+}
+
+/** One of a pile, which begins anew with all of them when it is at its end. */
+function drawn<One>(pile: One[], random: Random, all: readonly One[]): One {
+  if (pile.length === 0) pile.push(...all)
+  return pile.splice(random.int(pile.length), 1)[0]
 }
 
 function sum(counts: Record<string, number>): number {
   return Object.values(counts).reduce((total, count) => total + count, 0)
 }
 
-function wordsOf(step: string): string[] {
-  return [step, ...(step === 'ingest' ? [sample(QUARTER)] : []), '--quarter', QUARTER]
-}
+const WAYS = ['step by step', 'each step twice', 'make', 'followed'] as const
+type Way = (typeof WAYS)[number]
 
-/** The whole quarter in one of the three ways in which it may be run; `anew` is a step that takes back what is done. */
-async function aRound(supervisor: Supervisor, random: Random, anew?: string): Promise<void> {
+/** The whole quarter in one of the ways in which it may be run; `anew` is a step that takes back what is done. */
+async function aRound(supervisor: Supervisor, way: Way, anew?: string): Promise<void> {
   const supervise = (step: string, ...more: string[]) => {
-    const words = [...wordsOf(step), ...more]
+    const words = stepWords(step, QUARTER, ...more)
     return supervisor.supervise(words, step === anew ? [...words, '--force'] : words)
   }
-  const way = random.int(3)
-  if (way === 0) for (const step of STEPS) await supervise(step)
-  else if (way === 1) for (const step of STEPS) await together([supervise(step), supervise(step)])
-  else {
+  if (way === 'step by step') for (const step of STEPS) await supervise(step)
+  else if (way === 'each step twice') for (const step of STEPS) await together([supervise(step), supervise(step)])
+  else if (way === 'make') {
+    // Its own folder of the sample is a relative one, and `calls` keeps the path as it was given.
+    const make = ['make', `Q=${QUARTER}`, `TRANSCRIPTS=${sample(QUARTER)}`]
+    await supervisor.supervise([...make, 'quarter'], anew ? [...make, anew, 'quarter', 'FORCE=1'] : undefined)
+  } else {
     await supervise('ingest')
     const follower = ['cluster-firm', 'name-topics'].map(step => supervise(step, '--follow'))
     await together([supervise('embed'), ...follower])
     // A follower may have ended before whom it follows, and is run again for what came later.
-    for (const step of STEPS.slice(2)) await supervisor.supervise(wordsOf(step))
+    for (const step of STEPS.slice(2)) await supervisor.supervise(stepWords(step, QUARTER))
   }
 }
 
@@ -158,22 +202,13 @@ async function together(running: Promise<void>[]): Promise<void> {
 /** What is left, with nobody to disturb it: nothing may fail any more. */
 async function inPeace(supervisor: Supervisor): Promise<void> {
   for (const step of STEPS) {
-    const { code, stderr } = await supervisor.run(wordsOf(step))
+    const { code, stderr } = await supervisor.run(stepWords(step, QUARTER))
     if (code !== 0) supervisor.faults.push(`${step} ended with ${code} though nothing disturbed it:\n${stderr}`)
   }
 }
 
-async function inspect<Result>(world: World, look: (sql: Queries) => Promise<Result>): Promise<Result> {
-  const sql = await connect(world.settings())
-  try {
-    return await look(sql)
-  } finally {
-    await disconnect(sql)
-  }
-}
-
-/** Adds what is wrong with a life; returns how many runs were cut short in it. */
-async function judge(sql: Queries, undisturbed: Record<string, string>, faults: string[]): Promise<number> {
+/** Adds what is wrong with a life. */
+async function judge(sql: Queries, undisturbed: Record<string, string>, faults: string[]): Promise<void> {
   const found = await fingerprints(sql)
   for (const [table, print] of Object.entries(undisturbed))
     if (found[table] !== print) faults.push(`${table} has ${found[table]}, an undisturbed run gives ${print}`)
@@ -183,15 +218,22 @@ async function judge(sql: Queries, undisturbed: Record<string, string>, faults: 
   if (standing.length !== STAGES.length) faults.push(`work knows ${standing.length} of ${STAGES.length} steps`)
   const [{ held }] = await sql<{ held: number }[]>`select count(*)::int as held from work where lease_by is not null`
   if (held > 0) faults.push(`${held} leases are left`)
-  const [{ cut }] = await sql<{ cut: number }[]>`select count(*)::int as cut from runs where outcome = 'running'`
-  return cut
+}
+
+/** How many kills of a life ended a run that the database still takes for running. */
+async function countCutShort(sql: Queries, killed: readonly number[][]): Promise<number> {
+  // The third part of a worker's name is its process; a number is not given twice within a minute.
+  const cut = await sql<{ pid: number }[]>`
+    select split_part(worker, '/', 3)::int as pid from runs where outcome = 'running'`
+  const left = new Set(cut.map(({ pid }) => pid))
+  return killed.filter(processes => processes.filter(pid => left.delete(pid)).length > 0).length
 }
 
 // A model's process notices by the end of a pipe that whom it works for is gone.
 const LEAVE_MILLISECONDS = 20_000
 
 /** Processes of a world that are still there some time after its end. */
-export async function leftOver(world: World): Promise<string[]> {
+async function leftOver(world: World): Promise<string[]> {
   const deadline = Date.now() + LEAVE_MILLISECONDS
   for (;;) {
     const left = processesOf(world.home())

@@ -1,14 +1,16 @@
 // Runs commands again until they end well, as whoever looks after them would, and judges how each run of them ended.
 // Whoever kills them says so here first: an end that nobody asked for is a fault.
 
-import type { ChildProcess } from 'node:child_process'
-import { constants } from 'node:os'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { constants, tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Options, start } from '../run.ts'
+import { isRunning, type Options, root, start } from '../run.ts'
 
 export type Running = {
   words: readonly string[]
   child: ChildProcess
+  /** Whom a signal is sent to: the process, or with a minus its group. */
+  address: number
   stderr: string
   /** What we have sent it; it may end by it, or with an exit code when it was faster. */
   sent: NodeJS.Signals[]
@@ -27,7 +29,7 @@ export type Supervisor = {
   nextFailure(): Promise<Ending>
   /** Signals a run; false when it had ended already. */
   send(running: Running, signal: NodeJS.Signals): boolean
-  /** Runs a command once. */
+  /** Runs a command once; the word `make` begins one of make. */
   run(words: readonly string[]): Promise<Ending>
   /** Runs `first`, and where it ends badly `words` until they end well. */
   supervise(words: readonly string[], first?: readonly string[]): Promise<void>
@@ -48,14 +50,32 @@ const EXCUSES = [
   /^quarterdeck: the embedded database in .* did not start:/m,
 ]
 
+/** Make in a process group of its own, so that all of it can be told and killed, as a terminal or a scheduler does. */
+function startMake(words: readonly string[], { home, env }: Options): ChildProcess {
+  // A lock file newer than the packages would make it install them, and take them from under the other tests.
+  const more = ['--no-print-directory', '--old-file=node_modules', '-C', root]
+  return spawn('make', [...more, ...words], {
+    detached: true,
+    env: { PATH: process.env.PATH, HOME: tmpdir(), QUARTERDECK_HOME: home, ...env },
+  })
+}
+
+/** The exit code of the step by which make failed; make's own is 2 whatever happened. */
+function codeOfStep(code: number | null, stderr: string): number | null {
+  const [, step] = (code === 2 && /^make: \*\*\* \[.*\] Error (\d+)$/m.exec(stderr)) || []
+  return step === undefined ? code : Number(step)
+}
+
 /** Why an end must not happen, or undefined. */
 export function faultOf(ending: Ending, secrets: readonly string[]): string | undefined {
-  const { code, signal, stderr, sent } = ending
+  const { words, code, signal, stderr, sent } = ending
   if (stderr.includes('this should not have happened')) return 'calls its own error unexpected'
   if (/^\s+at .+:\d+:\d+\)?$/m.test(stderr)) return 'shows a stack trace'
   if (secrets.some(secret => stderr.includes(secret))) return 'shows the password'
   if (signal !== null) return sent.includes(signal) ? undefined : `was ended by ${signal}, which nobody sent`
   if (code === 0 || code === 75) return undefined
+  // Make that is told at the same time as its steps may lose count of them ("wait: No child processes"), and not wait.
+  if (words[0] === 'make' && sent.length > 0 && code === 2) return undefined
   // Told before it had anything to put away.
   if (sent.some(signal => code === 128 + constants.signals[signal])) return undefined
   if (code === 1 && EXCUSES.some(excuse => excuse.test(stderr))) return undefined
@@ -73,12 +93,14 @@ export function openSupervisor(
   let waiting: ((ending: Ending) => void)[] = []
 
   async function run(words: readonly string[]): Promise<Ending> {
-    const child = start(words, options())
+    const isMake = words[0] === 'make'
+    const child = isMake ? startMake(words.slice(1), options()) : start(words, options())
     const ended = new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
       child.on('error', reject)
-      child.on('close', (code, signal) => resolve([code, signal]))
+      child.on('close', (code, signal) => resolve([codeOfStep(code, running.stderr), signal]))
     })
-    const running: Running = { words, child, stderr: '', sent: [], ended }
+    const pid = child.pid ?? Number.NaN
+    const running: Running = { words, child, address: isMake ? -pid : pid, stderr: '', sent: [], ended }
     living.add(running)
     child.stdin?.on('error', () => {}) // it may be gone already
     child.stdin?.end()
@@ -94,7 +116,8 @@ export function openSupervisor(
     clearTimeout(hung)
     living.delete(running)
     const ending: Ending = { ...running, code, signal }
-    if (code !== 0) say(`${words[0]} ended with ${signal ?? code}: ${ending.stderr.trimEnd().split('\n').at(-2) ?? ''}`)
+    const [why = ''] = ending.stderr.match(/^quarterdeck: .*$/m) ?? []
+    if (code !== 0) say(`${words[0]} ended with ${signal ?? code} ${why}`.trimEnd())
     const kind = signal ?? String(code)
     endings.set(kind, (endings.get(kind) ?? 0) + 1)
     const fault = faultOf(ending, secrets)
@@ -107,10 +130,9 @@ export function openSupervisor(
   }
 
   function send(running: Running, signal: NodeJS.Signals): boolean {
-    const { child, sent } = running
-    if (child.exitCode !== null || child.signalCode !== null) return false
-    sent.push(signal)
-    return child.kill(signal)
+    if (!isRunning(running.child)) return false
+    running.sent.push(signal)
+    return process.kill(running.address, signal)
   }
 
   return {

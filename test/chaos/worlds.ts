@@ -8,16 +8,25 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, type Database, disconnect } from '../../lib/db/connect.ts'
 import { placesOf } from '../../lib/db/embedded/places.ts'
 import { databaseStatus, stopDatabase } from '../../lib/db/embedded/start.ts'
+import { workInHand } from '../../lib/db/work.ts'
 import type { Random } from '../../lib/math/random.ts'
 import type { Settings } from '../../lib/settings.ts'
 import { embeddedHome, realServer } from '../db/servers.ts'
 import type { Options } from '../run.ts'
 import { openProxy } from './proxy.ts'
 import { canMount, onDisk, type SmallDisk, smallDisk } from './small-disk.ts'
-import type { Supervisor } from './supervisor.ts'
+import type { Running, Supervisor } from './supervisor.ts'
 
-/** `over` aborts when nobody is left to hit. */
+/** What all lives compute. */
+export const QUARTER = '2024Q3'
+
+/** Kills with -9, and says which processes ended by it. */
+export type Kill = (supervisor: Supervisor, random: Random) => Promise<number[]>
+
+/** Says how many it hit. `over` aborts when nobody is left to hit. */
 export type Disturbance = (supervisor: Supervisor, random: Random, over: AbortSignal) => Promise<number>
+
+type Way = Pick<Settings, 'home' | 'databaseUrl'>
 
 export type World = {
   name: string
@@ -28,8 +37,10 @@ export type World = {
   /** How the commands reach the database of this life. */
   options(): Options
   /** The way there that nothing disturbs. */
-  settings(): Pick<Settings, 'home' | 'databaseUrl'>
+  settings(): Way
   newLife(): Promise<void>
+  kills: Readonly<Record<string, Kill>>
+  /** All others. */
   disturbances: Readonly<Record<string, Disturbance>>
   /** What is wrong with what the database itself wrote down in this life. */
   faults(): string[]
@@ -41,28 +52,79 @@ const EMBEDDED_MEGABYTES = 400
 // The server's files have 80 MB with a database of ours; its log is kept under 96 MB (below).
 const SERVER_MEGABYTES = 500
 
-const OF_PROCESSES: Readonly<Record<string, Disturbance>> = {
-  'kill -9 of a step': (supervisor, random) => signalOne(supervisor, random, 'SIGKILL'),
-  'kill -9 of all steps': async supervisor => signalAll(supervisor, 'SIGKILL'),
-  'SIGTERM to a step': (supervisor, random) => signalOne(supervisor, random, 'SIGTERM'),
-  'SIGINT to all steps': async supervisor => signalAll(supervisor, 'SIGINT'),
+// A step is a process, or a make with all the steps that it runs.
+const KILLS_OF_STEPS: Readonly<Record<string, Kill>> = {
+  'kill -9 of a step': (supervisor, random) => kill(supervisor, oneOf(supervisor.living(), random)),
+  'kill -9 of all steps': supervisor => kill(supervisor, supervisor.living()),
+}
+const SIGNALS: Readonly<Record<string, Disturbance>> = {
+  'SIGTERM to a step': async (supervisor, random) =>
+    send(supervisor, oneOf(supervisor.living(), random), 'SIGTERM').length,
+  'SIGINT to all steps': async supervisor => send(supervisor, supervisor.living(), 'SIGINT').length,
 }
 
-async function signalOne(supervisor: Supervisor, random: Random, signal: NodeJS.Signals): Promise<number> {
-  const living = supervisor.living()
-  return living.length > 0 && supervisor.send(living[random.int(living.length)], signal) ? 1 : 0
+function oneOf(living: readonly Running[], random: Random): Running[] {
+  return living.length > 0 ? [living[random.int(living.length)]] : []
 }
 
-function signalAll(supervisor: Supervisor, signal: NodeJS.Signals): number {
-  return supervisor.living().filter(running => supervisor.send(running, signal)).length
+function send(supervisor: Supervisor, runs: readonly Running[], signal: NodeJS.Signals): Running[] {
+  return runs.filter(running => supervisor.send(running, signal))
+}
+
+async function kill(supervisor: Supervisor, victims: readonly Running[]): Promise<number[]> {
+  const found = victims.map(running => ({ running, processes: processesIn(running) }))
+  send(supervisor, victims, 'SIGKILL')
+  const killed: number[] = []
+  for (const { running, processes } of found) {
+    const [, signal] = await running.ended
+    if (signal === 'SIGKILL') killed.push(...processes) // and did not come to its own end in the same moment
+  }
+  return killed
+}
+
+/** One process, or all of a group. */
+function processesIn({ address }: Running): number[] {
+  if (address > 0) return [address]
+  return readdirSync('/proc').flatMap(name => {
+    try {
+      // State, parent and group come after the program's name in brackets, which may hold anything.
+      const [, group] = /^\d+ \(.*\) \S \d+ (\d+) /s.exec(readFileSync(`/proc/${name}/stat`, 'utf8')) ?? []
+      return Number(group) === -address ? [Number(name)] : []
+    } catch {
+      return [] // it ended meanwhile, or is no process
+    }
+  })
+}
+
+const LOOK_MILLISECONDS = 20
+
+/** Until somebody has work in hand, or nobody is left who could. */
+export async function untilWorkIsInHand(settings: Way, over: AbortSignal): Promise<void> {
+  while (!over.aborted) {
+    // A database that is away, or full, says nothing of anybody.
+    const hands = await inspect(settings, sql => workInHand(sql, QUARTER)).catch(() => [])
+    if (hands.length > 0) return
+    await sleep(LOOK_MILLISECONDS, undefined, { signal: over }).catch(() => {})
+  }
+}
+
+export async function inspect<Result>(settings: Way, look: (sql: Database) => Promise<Result>): Promise<Result> {
+  const sql = await connect(settings)
+  try {
+    return await look(sql)
+  } finally {
+    await disconnect(sql)
+  }
 }
 
 // Nothing; less than a page of a table (8 KB); a table's worth, but less than a file of Postgres' log (16 MB).
 const FREE_BYTES = [0, 4096, 2 ** 18, 2 ** 20]
-// What is given back meanwhile, an index that is dropped or a file of the log, is filled as well.
+// What is given back meanwhile, an index that is dropped or a file of the log, is filled as well; and half of what was left,
+// or the last steps, which write little, would find room.
 const REFILL_MILLISECONDS = 200
-// So long a trap waits for somebody to step into it; on a busy machine a step takes as long to write its first row.
-const NOTICE_MILLISECONDS = 20_000
+// So long a trap waits for somebody to step into it. Who has work in hand writes it within half a second on a quiet machine;
+// some of what is written finds room in pages that are there, and then the trap is set again later.
+const NOTICE_MILLISECONDS = 5000
 // The COPYs of a firm of the sample hold some hundred kilobytes, those of the themes some ten.
 const MOST_COPY_BYTES = 20_000
 // A step may notice that nothing gets through any more, and wait.
@@ -73,15 +135,20 @@ async function trapTime(over: AbortSignal): Promise<0> {
   return 0
 }
 
-/** Fills the disk, disturbs further, and frees it when somebody has failed by it; says how many. */
-function fullDisk(disk: SmallDisk, then: (supervisor: Supervisor) => Promise<unknown>): Disturbance {
+/** Fills the disk under somebody who works, disturbs further, and frees it when somebody has failed by it; says how many. */
+function fullDisk(disk: SmallDisk, settings: () => Way, then: () => Promise<unknown> = async () => {}): Disturbance {
   return async (supervisor, random, over) => {
+    await untilWorkIsInHand(settings(), over)
     const failed = Promise.race([supervisor.nextFailure().then(() => 1), trapTime(over)])
-    const free = FREE_BYTES[random.int(FREE_BYTES.length)]
-    disk.fill(free)
-    const filling = setInterval(() => disk.fill(free), REFILL_MILLISECONDS)
+    let free = FREE_BYTES[random.int(FREE_BYTES.length)]
+    const fill = () => {
+      disk.fill(free)
+      free = Math.floor(free / 2)
+    }
+    fill()
+    const filling = setInterval(fill, REFILL_MILLISECONDS)
     try {
-      await then(supervisor)
+      await then()
       return await failed
     } finally {
       clearInterval(filling)
@@ -94,9 +161,11 @@ export async function embeddedWorld(): Promise<World> {
   const disk = canMount() ? smallDisk(EMBEDDED_MEGABYTES) : undefined
   let home = await onDisk(disk, embeddedHome)
 
-  async function killDaemon(): Promise<number> {
+  const settings = () => ({ home, databaseUrl: undefined })
+
+  async function killDaemon(): Promise<number[]> {
     const { pid } = await databaseStatus(home)
-    return pid !== undefined && isAlive(pid) && process.kill(pid, 'SIGKILL') ? 1 : 0
+    return pid !== undefined && isAlive(pid) && process.kill(pid, 'SIGKILL') ? [pid] : []
   }
 
   return {
@@ -104,20 +173,29 @@ export async function embeddedWorld(): Promise<World> {
     home: () => home,
     secrets: [],
     options: () => ({ home }),
-    settings: () => ({ home, databaseUrl: undefined }),
+    settings,
     async newLife() {
       await stopDatabase(home)
       rmSync(home, { recursive: true, force: true })
       home = await onDisk(disk, embeddedHome)
     },
+    kills: {
+      ...KILLS_OF_STEPS,
+      async 'kill -9 of the daemon'(supervisor) {
+        const working = supervisor.living().flatMap(processesIn)
+        const daemon = await killDaemon()
+        return daemon.length > 0 ? [...daemon, ...working] : []
+      },
+      async 'kill -9 of the daemon and all steps'(supervisor) {
+        const [daemon, steps] = await Promise.all([killDaemon(), kill(supervisor, supervisor.living())])
+        return daemon.length > 0 && steps.length > 0 ? [...daemon, ...steps] : []
+      },
+    },
     disturbances: {
-      ...OF_PROCESSES,
-      'kill -9 of the daemon': killDaemon,
-      'kill -9 of the daemon and all steps': async supervisor =>
-        signalAll(supervisor, 'SIGKILL') > 0 ? await killDaemon() : 0,
+      ...SIGNALS,
       ...(disk && {
-        'full disk': fullDisk(disk, async () => {}),
-        'full disk, and kill -9 of the daemon': fullDisk(disk, killDaemon),
+        'full disk': fullDisk(disk, settings),
+        'full disk, and kill -9 of the daemon': fullDisk(disk, settings, killDaemon),
       }),
     },
     faults() {
@@ -152,13 +230,9 @@ export async function serverWorld(): Promise<World> {
     url.pathname = database
     return url.href
   }
+  const settings = () => ({ home, databaseUrl: at(`life_${life}`) })
   async function asking<Result>(ask: (sql: Database) => Promise<Result>): Promise<Result> {
-    const sql = await connect({ home, databaseUrl: `${at('postgres')}?application_name=chaos` })
-    try {
-      return await ask(sql)
-    } finally {
-      await disconnect(sql)
-    }
+    return await inspect({ home, databaseUrl: `${at('postgres')}?application_name=chaos` }, ask)
   }
   async function stopServer(signal: NodeJS.Signals): Promise<void> {
     if (isAlive(pid)) process.kill(pid, signal)
@@ -196,15 +270,16 @@ export async function serverWorld(): Promise<World> {
     home: () => home,
     secrets: [server.password, encodeURIComponent(server.password)],
     options: () => ({ home, env: { DATABASE_URL: at(`life_${life}`, proxy.port) } }),
-    settings: () => ({ home, databaseUrl: at(`life_${life}`) }),
+    settings,
     async newLife() {
       await startUntilReady()
       await asking(sql => sql`drop database if exists ${sql(`life_${life}`)} with (force)`)
       life++
       await asking(sql => sql`create database ${sql(`life_${life}`)}`)
     },
+    kills: KILLS_OF_STEPS,
     disturbances: {
-      ...OF_PROCESSES,
+      ...SIGNALS,
       'connections cut': async () => proxy.cut(),
       'connections cut inside a COPY': (_, random, over) => cutInsideCopy(random, over),
       'connections silent, then cut': async (_, random) => {
@@ -216,7 +291,7 @@ export async function serverWorld(): Promise<World> {
       'connections silent, then SIGTERM to all steps': async (supervisor, random) => {
         proxy.stall()
         await sleep(LONGEST_SILENCE_MILLISECONDS * random.next())
-        const told = supervisor.living().filter(running => supervisor.send(running, 'SIGTERM'))
+        const told = send(supervisor, supervisor.living(), 'SIGTERM')
         await Promise.all(told.map(running => running.ended))
         proxy.cut()
         return told.length
@@ -231,7 +306,7 @@ export async function serverWorld(): Promise<World> {
       'server stopped in order and started again': () => restart('SIGINT'),
       ...(disk && {
         async 'full disk'(supervisor, random, over) {
-          const hit = await fullDisk(disk, async () => {})(supervisor, random, over)
+          const hit = await fullDisk(disk, settings)(supervisor, random, over)
           await startUntilReady() // where its log can grow no more a server ends
           return hit
         },

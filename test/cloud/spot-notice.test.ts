@@ -2,7 +2,7 @@
 // out, patience with errors, and the notice passed on once, whatever it says.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { watchForInterruption } from '../../lib/cloud/spot-notice.ts'
 import { type MetadataServer, startMetadataServer, TERMINATION } from '../metadata-server.ts'
 
@@ -64,4 +64,45 @@ it('goes on asking a service that fails', async () => {
   watch()
   await until(() => count(`${TOKEN} 503`) > 3)
   expect(heard).toEqual([])
+})
+
+it('hears a service that comes back', async () => {
+  server.fail(503)
+  watch()
+  await until(() => count(`${TOKEN} 503`) > 1)
+  server.heal()
+  server.announce(TERMINATION)
+  await until(() => heard.length > 0)
+  expect(heard).toEqual(['this spot instance is taken away (terminate at 2024-09-30T08:22:00Z)'])
+})
+
+it('asks no more once it is stopped', async () => {
+  const { stop } = watch()
+  await until(() => count(`${NOTICE} 404`) > 0)
+  stop()
+  server.announce(TERMINATION)
+  const asked = server.asked.length
+  await sleep(10 * OFTEN_MILLISECONDS)
+  expect(server.asked.length - asked).toBeLessThanOrEqual(1) // one may have been on its way
+  expect(heard).toEqual([])
+})
+
+it.each([
+  TOKEN,
+  NOTICE,
+])('stopped in the middle of %s, gives it up, asks no more and says nothing of it', async request => {
+  const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  try {
+    const givenUp = server.hold(request)
+    const { stop } = watch()
+    await until(() => count(`${request} waits`) > 0)
+    stop()
+    await givenUp
+    const asked = server.asked.length
+    await sleep(10 * OFTEN_MILLISECONDS)
+    expect(server.asked.length).toBe(asked)
+    expect([heard, said.mock.calls]).toEqual([[], []])
+  } finally {
+    said.mockRestore()
+  }
 })

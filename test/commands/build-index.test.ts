@@ -1,6 +1,6 @@
 // `index` as a person runs it: two at once, told to leave, killed; and what it shows of a long build.
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,7 +11,7 @@ import { indexName } from '../../lib/db/vector-index.ts'
 import { onBothServers, optionsFor } from '../db/both-databases.ts'
 import { hasRealServer, type RealServer, realServer } from '../db/servers.ts'
 import { makeVectors } from '../made-vectors.ts'
-import { type Options, quarterdeck, root, start } from '../run.ts'
+import { isRunning, type Options, quarterdeck, type Running, root, running } from '../run.ts'
 
 const QUARTER = '2003Q1'
 const WORDS = ['index', '--quarter', QUARTER]
@@ -57,25 +57,16 @@ describe.skipIf(!hasRealServer)('index on a server', () => {
   const workers = () => sql`select from pg_stat_activity where backend_type = 'parallel worker'`
 
   /** An `index` that has vectors in its graph already. */
-  async function inTheMiddle(): Promise<{ child: ChildProcess; ended: Promise<number | null>; said: () => string }> {
+  async function inTheMiddle(): Promise<Running> {
     for (;;) {
-      const child = start([...WORDS, '--force'], options)
-      let stderr = ''
-      child.stderr?.on('data', data => {
-        stderr += data
-      })
-      let over = false
-      const ended = once(child, 'close').then(([code]) => {
-        over = true
-        return code
-      })
-      while (!over) {
+      const index = running([...WORDS, '--force'], options)
+      while (isRunning(index.child)) {
         const [build] = await builds()
-        if (build && build.done > 0) return { child, ended, said: () => stderr }
+        if (build && build.done > 0) return index
         await sleep(5)
       }
       // It was over before it was seen.
-      if ((await ended) !== 0) throw new Error(stderr)
+      if ((await index.ended) !== 0) throw new Error(index.said.stderr)
     }
   }
 
@@ -91,7 +82,9 @@ describe.skipIf(!hasRealServer)('index on a server', () => {
   it('told to leave, cancels the build, gives its lease back and ends with 75; the next one builds', async () => {
     const { child, ended, said } = await inTheMiddle()
     child.kill('SIGTERM')
-    expect(`${await ended} ${said()}`).toMatch(/^75 [\s\S]*told to stop by SIGTERM[\s\S]*run the same command again/)
+    expect(`${await ended} ${said.stderr}`).toMatch(
+      /^75 [\s\S]*told to stop by SIGTERM[\s\S]*run the same command again/,
+    )
     await nothingIsBuilt()
     expect(await lastOutcome()).toBe('stopped')
     expect(await sql`select state, lease_by, lease_until from work where stage = 'index'`).toEqual([

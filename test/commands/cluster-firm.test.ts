@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
-import { fingerprints, quarterdeck, sample, scratchHome, succeed } from '../run.ts'
+import { fingerprints, quarterdeck, scratchHome, stepWords, succeed } from '../run.ts'
 
 const SMALL = '2019Q1'
 const { home, remove } = scratchHome()
@@ -145,9 +145,7 @@ describe('a quarter', () => {
   let labels: Row[]
 
   beforeAll(async () => {
-    await succeed(['ingest', sample(QUARTER), '--quarter', QUARTER], { home })
-    await succeed(['embed', '--quarter', QUARTER], { home })
-    await succeed(['cluster-firm', '--quarter', QUARTER], { home })
+    for (const verb of ['ingest', 'embed', 'cluster-firm']) await succeed(stepWords(verb, QUARTER), { home })
     labels = await firstLabels()
   }, 120_000)
 

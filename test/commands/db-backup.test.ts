@@ -13,7 +13,19 @@ import { stopDatabase } from '../../lib/db/embedded/start.ts'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { embeddedHome, hasRealServer, type RealServer, realServer, scratchFolder } from '../db/servers.ts'
-import { fingerprints, type Options, quarterdeck, root, STEPS, sample, start, succeed } from '../run.ts'
+import {
+  fingerprints,
+  isRunning,
+  type Options,
+  quarterdeck,
+  root,
+  running,
+  STEPS,
+  sample,
+  start,
+  stepWords,
+  succeed,
+} from '../run.ts'
 
 const source = { home: await embeddedHome() }
 const target = { home: await embeddedHome() }
@@ -23,8 +35,7 @@ let server: RealServer | undefined
 
 beforeAll(async () => {
   if (hasRealServer) server = await realServer()
-  for (const verb of STEPS)
-    await succeed([verb, ...(verb === 'ingest' ? [sample('2024Q3')] : []), '--quarter', '2024Q3'], source)
+  for (const verb of STEPS) await succeed(stepWords(verb, '2024Q3'), source)
   const firms = readdirSync(sample('2016Q4')).filter(name => /^\d/.test(name))
   const paths = firms.slice(0, 3).map(name => join(sample('2016Q4'), name))
   await succeed(['ingest', ...paths, '--quarter', '2016Q4'], source)
@@ -150,13 +161,19 @@ describe('a backup', () => {
 
   it('leaves nothing behind when it is told to stop', async () => {
     const file = join(folder, 'stopped.backup')
-    const child = start(['db-backup', file], source)
-    await eventually(() => existsSync(`${file}.part`) || undefined)
-    child.kill('SIGTERM')
-    const [code] = await once(child, 'exit')
-    // It may have been done before the signal came.
-    if (code === 0) rmSync(file)
-    else expect(code).toBe(75)
+    // Until a signal hits the middle: a backup that was faster is whole, and another one is begun.
+    for (;;) {
+      const { child, said, ended } = running(['db-backup', file], source)
+      await eventually(() => existsSync(`${file}.part`) || !isRunning(child) || undefined)
+      child.kill('SIGTERM')
+      const code = await ended
+      if (code !== 0) {
+        expect(`${code} ${said.stderr}`).toMatch(/^75 /)
+        break
+      }
+      await (await openBackup(file)).close()
+      rmSync(file)
+    }
     expect(readdirSync(folder)).toEqual(['whole.backup'])
   })
 })
@@ -303,10 +320,10 @@ describe.skipIf(!hasRealServer)('with a server', () => {
     const size = (name: string) => (existsSync(name) ? statSync(name).size : 0)
     // Until a kill hits the middle: a backup that was faster is whole, and another one is begun.
     for (;;) {
-      const child = start(['db-backup', file], onServer())
-      await eventually(() => size(`${file}.part`) > 0 || existsSync(file) || undefined)
+      const { child, ended } = running(['db-backup', file], onServer())
+      await eventually(() => size(`${file}.part`) > 0 || !isRunning(child) || undefined)
       child.kill('SIGKILL')
-      await once(child, 'exit')
+      await ended
       if (!existsSync(file)) break
       await (await openBackup(file)).close()
       rmSync(file)

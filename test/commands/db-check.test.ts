@@ -1,15 +1,22 @@
 // db-check and drop-quarter as a person types them: exit codes, what is said, that what is said to mend it does, and that a
 // killed step leaves nothing to mend.
 
-import { once } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startDatabase } from '../../lib/db/embedded/start.ts'
 import { withDatabase } from '../../lib/db/open.ts'
-import { createRandom } from '../../lib/math/random.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { compute } from '../compute.ts'
-import { fingerprints, quarterdeck, STEPS, sample, scratchHome, start, succeed } from '../run.ts'
+import {
+  fingerprints,
+  isRunning,
+  quarterdeck,
+  running,
+  STEPS,
+  sample,
+  scratchHome,
+  stepWords,
+  succeed,
+} from '../run.ts'
 
 const QUARTER = '2024Q3'
 const { home, remove } = scratchHome()
@@ -24,22 +31,36 @@ const report = async (code: number): Promise<Report> => {
   return JSON.parse(outcome.stdout)
 }
 const rows = () => withDatabase(settings, sql => fingerprints(sql))
-const wordsOf = (verb: string) => [verb, ...(verb === 'ingest' ? [sample(QUARTER)] : []), '--quarter', QUARTER]
+
+/** Kills a step that has work in hand; `ingest`, which takes calls from a folder, as soon as it has begun. */
+async function killed(verb: string): Promise<void> {
+  await withDatabase(settings, async sql => {
+    const begun =
+      verb === 'ingest'
+        ? () => sql`select from runs where command = 'ingest' and outcome = 'running'`
+        : () => sql`select from work where stage = ${verb} and lease_by is not null`
+    // One that was over before it was seen is begun again.
+    for (;;) {
+      const { child, said, ended } = running(stepWords(verb, QUARTER, '--force'), { home })
+      while (isRunning(child) && (await begun()).length === 0);
+      child.kill('SIGKILL')
+      const code = await ended
+      if (child.signalCode === 'SIGKILL') return
+      expect(`${code} ${said.stderr}`).toMatch(/^0 /)
+    }
+  })
+}
+
 let whole: Record<string, string>
 
 beforeAll(async () => {
   // Killed in every step, and looked at where it was left.
-  const random = createRandom(20240930)
   for (const [place, verb] of STEPS.entries()) {
-    const child = start(wordsOf(verb), { home })
-    const ended = once(child, 'exit')
-    await Promise.race([ended, sleep(300 + 1700 * random.next())])
-    child.kill('SIGKILL')
-    await ended
+    await killed(verb)
     // The database as well, each second step.
     if (place % 2 === 1) process.kill((await startDatabase(home)).pid, 'SIGKILL')
     expect((await report(0)).findings.filter(finding => finding.broken > 0)).toEqual([])
-    await succeed(wordsOf(verb), { home })
+    await succeed(stepWords(verb, QUARTER), { home })
   }
   whole = await rows()
 }, 300_000)

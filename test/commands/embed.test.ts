@@ -8,15 +8,24 @@ import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { PLAIN, writeSmallTransformer } from '../model/small-transformer.ts'
 import { processesBelow } from '../processes.ts'
-import { fingerprints, type Options, quarterdeck, sample, scratchHome, start, succeed } from '../run.ts'
+import {
+  fingerprints,
+  isRunning,
+  type Options,
+  quarterdeck,
+  running,
+  sample,
+  scratchHome,
+  stepWords,
+  succeed,
+} from '../run.ts'
 
 const QUARTER = '2016Q4'
 const { home, remove } = scratchHome()
 const settings = { ...readSettings({}), home }
 afterAll(remove)
 beforeAll(async () => {
-  await succeed(['ingest', sample(QUARTER), '--quarter', QUARTER], { home })
-  await succeed(['embed', '--quarter', QUARTER], { home })
+  for (const verb of ['ingest', 'embed']) await succeed(stepWords(verb, QUARTER), { home })
 }, 120_000)
 
 const vectorsPrint = () => withDatabase(settings, async sql => (await fingerprints(sql)).sentence_vectors)
@@ -60,20 +69,11 @@ describe('embed', () => {
     'survives kill -9 of its model: every sentence embedded, once, with the same bits',
     async () => {
       const expected = await vectorsPrint()
-      const child = start(['embed', '--quarter', QUARTER, '--force'], { home })
-      let stderr = ''
-      child.stderr?.on('data', data => {
-        stderr += data
-      })
-      const ended = new Promise<number | null>(resolve => child.once('close', resolve))
-      let over = false
-      void ended.then(() => {
-        over = true
-      })
+      const { child, said, ended } = running(['embed', '--quarter', QUARTER, '--force'], { home })
       const killed = new Set<number>()
-      while (!over && killed.size < 3) {
+      while (isRunning(child) && killed.size < 3) {
         // Not before it works, of which this line tells: a model that cannot be loaded is another matter.
-        if (stderr.includes('on cpu; '))
+        if (said.stderr.includes('on cpu; '))
           for (const { pid, command } of processesBelow(child.pid ?? 0)) {
             if (killed.has(pid) || !command.includes('onnx-child.ts')) continue
             try {
@@ -85,7 +85,7 @@ describe('embed', () => {
           }
         await new Promise(resolve => setTimeout(resolve, 5))
       }
-      expect(await ended, stderr).toBe(0)
+      expect(await ended, said.stderr).toBe(0)
       expect(killed.size).toBeGreaterThan(0)
       expect(await vectorsPrint()).toBe(expected)
       expect((await lastRun()).counts.sentences).toBe(JSON.parse(await sentencesOfQuarter())[0].n)

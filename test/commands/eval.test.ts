@@ -8,7 +8,7 @@ import { adjustedRandIndex } from '../../lib/math/agreement.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { coherence, diversity, topWords } from '../../lib/text/coherence.ts'
 import { addWords, isTalk, plainWords, type WordTally } from '../../lib/text/plain-words.ts'
-import { fingerprints, quarterdeck, sample, scratchHome, succeed } from '../run.ts'
+import { fingerprints, quarterdeck, scratchHome, stepWords, succeed } from '../run.ts'
 import { countWords } from '../text/count-words.ts'
 
 const QUARTER = '2024Q3'
@@ -27,8 +27,7 @@ const meanOf = (values: (number | null)[]) => {
 
 let quarter: Evaluation
 beforeAll(async () => {
-  await succeed(['ingest', sample(QUARTER), '--quarter', QUARTER], { home })
-  for (const verb of ['embed', 'cluster-firm']) await succeed([verb, '--quarter', QUARTER], { home })
+  for (const verb of ['ingest', 'embed', 'cluster-firm']) await succeed(stepWords(verb, QUARTER), { home })
   quarter = await figures([])
 }, 200_000)
 afterAll(remove)

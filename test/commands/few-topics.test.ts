@@ -3,15 +3,15 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
-import { quarterdeck, sample, scratchHome, succeed } from '../run.ts'
+import { quarterdeck, scratchHome, stepWords, succeed } from '../run.ts'
 
 const QUARTER = '2024Q3'
 const { home, remove } = scratchHome()
 const settings = { ...readSettings({}), home }
 
 beforeAll(async () => {
-  await succeed(['ingest', sample(QUARTER), '--quarter', QUARTER], { home })
-  for (const verb of ['embed', 'cluster-firm', 'name-topics']) await succeed([verb, '--quarter', QUARTER], { home })
+  for (const verb of ['ingest', 'embed', 'cluster-firm', 'name-topics'])
+    await succeed(stepWords(verb, QUARTER), { home })
 }, 100_000)
 afterAll(remove)
 

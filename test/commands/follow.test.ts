@@ -8,7 +8,7 @@ import { createRandom } from '../../lib/math/random.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { hasRealServer, realServer, type TestServer } from '../db/servers.ts'
 import { processesBelow } from '../processes.ts'
-import { fingerprints, type Options, quarterdeck, sample, scratchHome, succeed } from '../run.ts'
+import { fingerprints, type Options, quarterdeck, scratchHome, stepWords, succeed } from '../run.ts'
 import { sideBySide, stepsSideBySide } from '../side-by-side.ts'
 
 const QUARTER = '2024Q3'
@@ -17,14 +17,13 @@ afterAll(() => inTurn.remove())
 
 const settingsOf = ({ home, env = {} }: Options) => readSettings({ QUARTERDECK_HOME: home, ...env })
 const rowsOf = (options: Options) => withDatabase(settingsOf(options), sql => fingerprints(sql))
-const step = (verb: string, ...more: string[]) => [verb, '--quarter', QUARTER, ...more]
+const step = (verb: string, ...more: string[]) => stepWords(verb, QUARTER, ...more)
 
 const threeSteps = (options: Options) => sideBySide(stepsSideBySide(QUARTER), options)
 
 let rowsInTurn: Record<string, string>
 beforeAll(async () => {
-  await succeed([...step('ingest'), sample(QUARTER)], inTurn)
-  for (const verb of ['embed', 'cluster-firm', 'name-topics']) await succeed(step(verb), inTurn)
+  for (const verb of ['ingest', 'embed', 'cluster-firm', 'name-topics']) await succeed(step(verb), inTurn)
   rowsInTurn = await rowsOf(inTurn)
 }, 100_000)
 
@@ -48,7 +47,7 @@ describe.each([
       withDatabase(settingsOf(options), async sql => (await sql.unsafe(text)) as unknown as Row[])
 
     it('begin before anything is embedded, and wait for it', async () => {
-      await succeed([...step('ingest'), sample(QUARTER)], options)
+      await succeed(step('ingest'), options)
       const followers = [step('cluster-firm', '--follow'), step('name-topics', '--follow', '--json')].map(words =>
         quarterdeck(words, options),
       )

@@ -1,8 +1,6 @@
 // Told to leave, by a signal or by the cloud, a step finishes what it has in hand, gives back the rest, says that it was stopped
 // and ends with 75; what a run that nobody disturbed would have written is there after the next run.
 
-import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
@@ -10,22 +8,21 @@ import { readSettings } from '../../lib/settings.ts'
 import { type ChatServer, startChatServer, subjects } from '../chat-server.ts'
 import { hasRealServer, realServer, type TestServer } from '../db/servers.ts'
 import { type MetadataServer, startMetadataServer, TERMINATION } from '../metadata-server.ts'
-import { fingerprints, type Options, quarterdeck, STEPS, sample, scratchHome, start, succeed } from '../run.ts'
+import {
+  fingerprints,
+  isRunning,
+  type Options,
+  quarterdeck,
+  running,
+  STEPS,
+  scratchHome,
+  stepWords,
+  succeed,
+} from '../run.ts'
 
 const QUARTER = '2024Q3'
 const FIRMS = 14
 const AT_ONCE = 8 // requests in flight, as the settings have it
-
-/** A command that runs, with what it says. */
-function running(words: readonly string[], options: Options) {
-  const child: ChildProcess = start(words, options)
-  const said = { stderr: '' }
-  child.stderr?.on('data', data => {
-    said.stderr += data
-  })
-  const ended = once(child, 'close').then(([code]) => code as number | null)
-  return { child, said, ended }
-}
 
 describe.each([
   { name: 'the embedded database', there: true, startServer: undefined },
@@ -53,13 +50,7 @@ describe.each([
       await metadata?.close()
     })
 
-    const step = (verb: string, ...more: string[]) => [
-      verb,
-      '--quarter',
-      QUARTER,
-      ...(verb === 'ingest' ? [sample(QUARTER)] : []),
-      ...more,
-    ]
+    const step = (verb: string, ...more: string[]) => stepWords(verb, QUARTER, ...more)
     const settings = () => readSettings({ QUARTERDECK_HOME: options.home, ...options.env })
     const rowsNow = () => withDatabase(settings(), sql => fingerprints(sql))
     const ask = <Row>(text: string) =>
@@ -91,9 +82,8 @@ describe.each([
         if (verb !== 'ingest') await ask(`update work set state = 'stale' where stage = '${verb}'`)
         const [{ before }] = await ask<{ before: number }>('select coalesce(max(run_id), 0)::int as before from runs')
         const { child, said, ended } = running(step(verb, '--force'), options)
-        const isOver = ended.then(() => true)
         const begun = async () => (await ask(`select from runs where run_id > ${before}`)).length > 0
-        while (!(await begun()) && !(await Promise.race([isOver, sleep(5, false)])));
+        while (isRunning(child) && !(await begun())) await sleep(5)
         child.kill('SIGTERM')
         const code = await ended
         expect(await inHand()).toEqual([])
@@ -102,7 +92,7 @@ describe.each([
         expect(await outcomeOfLast(verb)).toBe('stopped')
         break
       }
-      for (const one of STEPS) await succeed(step(one), options)
+      for (const one of STEPS.slice(STEPS.indexOf(verb))) await succeed(step(one), options)
       expect(await rowsNow()).toEqual(undisturbed)
     }, 100_000)
 
@@ -152,7 +142,7 @@ describe.each([
       while (!said.stderr.includes('finishing')) await sleep(10)
       chat.release()
       expect(`${await ended} ${said.stderr}`).toMatch(
-        /^75 this spot instance is taken away \(terminate at 2024-09-30T08:22:00Z\)/,
+        /^75 name-topics: this spot instance is taken away \(terminate at 2024-09-30T08:22:00Z\)/,
       )
       expect(await inHand()).toEqual([])
       const again = await quarterdeck(step('name-topics'), withModel)
@@ -162,11 +152,24 @@ describe.each([
       expect((await quarterdeck(['status'], withModel)).code).toBe(0)
     }, 60_000)
 
-    it('what only reads ends as by the signal, and leaves no run behind', async () => {
-      const { child, ended } = running(['sql', 'select count(*) from generate_series(1, 10000000000)'], options)
-      await sleep(1500)
-      child.kill('SIGTERM')
-      expect(await ended).toBe(143)
-    }, 60_000)
+    // The embedded database would reckon on, and nobody could ask it whether the statement has begun.
+    it.skipIf(startServer === undefined)(
+      'what only reads ends as by the signal, and leaves no run behind',
+      async () => {
+        const runs = () => ask('select * from runs order by run_id')
+        const begun = () =>
+          ask(`select from pg_stat_activity where query like '%generate_series%' and pid <> pg_backend_pid()`)
+        const before = await runs()
+        // Hours, in a few bytes.
+        const statement =
+          'select count(*) from generate_series(1, 100000) as a, generate_series(1, 100000) as b, generate_series(1, 100000) as c'
+        const { child, said, ended } = running(['sql', statement], options)
+        while (isRunning(child) && (await begun()).length === 0) await sleep(10)
+        child.kill('SIGTERM')
+        expect(await ended, said.stderr).toBe(143)
+        expect(await runs()).toEqual(before)
+      },
+      60_000,
+    )
   })
 })

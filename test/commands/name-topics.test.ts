@@ -21,7 +21,7 @@ import {
   subjectsAs,
   trickles,
 } from '../chat-server.ts'
-import { type Outcome, quarterdeck, sample, scratchHome, start, succeed } from '../run.ts'
+import { type Outcome, quarterdeck, scratchHome, start, stepWords, succeed } from '../run.ts'
 
 const KEY = 'xai-secret-0123456789'
 const QUARTER = '2024Q3'
@@ -34,7 +34,7 @@ let behave: (asked: Asked) => Reaction
 beforeAll(async () => {
   server = await startChatServer(asked => behave(asked))
   for (const verb of ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate'])
-    await succeed([verb, ...(verb === 'ingest' ? [sample(QUARTER)] : []), '--quarter', QUARTER], { home })
+    await succeed(stepWords(verb, QUARTER), { home })
 }, 200_000)
 afterAll(async () => {
   await server.close()

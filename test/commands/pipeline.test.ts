@@ -7,7 +7,17 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings, type Settings } from '../../lib/settings.ts'
 import { onBothServers, optionsFor } from '../db/both-databases.ts'
-import { fingerprints, type Options, quarterdeck, root, STEPS, sample, scratchHome, succeed } from '../run.ts'
+import {
+  fingerprints,
+  type Options,
+  quarterdeck,
+  root,
+  STEPS,
+  sample,
+  scratchHome,
+  stepWords,
+  succeed,
+} from '../run.ts'
 
 const QUARTER = '2024Q3'
 type Row = Record<string, string | number | string[] | null>
@@ -15,10 +25,7 @@ type Row = Record<string, string | number | string[] | null>
 /** The rows of a run on the embedded database with one thread, made once. */
 const elsewhere = once(async () => {
   const { home, remove } = scratchHome()
-  for (const verb of STEPS) {
-    const words = verb === 'ingest' ? [verb, sample(QUARTER)] : [verb]
-    await succeed([...words, '--quarter', QUARTER], { home, env: { QUARTERDECK_THREADS: '1' } })
-  }
+  for (const verb of STEPS) await succeed(stepWords(verb, QUARTER), { home, env: { QUARTERDECK_THREADS: '1' } })
   const found = await withDatabase({ ...readSettings({}), home }, sql => fingerprints(sql))
   await remove()
   return found
@@ -41,8 +48,7 @@ onBothServers('the sample quarter', start => {
   const prints = (where = 'true') => withDatabase(settings, sql => fingerprints(sql, where))
 
   async function step(verb: string, ...more: string[]): Promise<string> {
-    const words = verb === 'ingest' ? [verb, sample(QUARTER)] : [verb]
-    const { code, stderr } = await quarterdeck([...words, '--quarter', QUARTER, ...more], options)
+    const { code, stderr } = await quarterdeck(stepWords(verb, QUARTER, ...more), options)
     expect(`${verb} ended with ${code}\n${stderr}`).toContain(`${verb} ended with 0`)
     return stderr
   }

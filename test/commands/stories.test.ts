@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { type ChatServer, recordedNames, startChatServer } from '../chat-server.ts'
-import { type Options, root, sample, scratchHome, succeed } from '../run.ts'
+import { type Options, root, scratchHome, stepWords, succeed } from '../run.ts'
 
 const QUARTER = '2024Q3'
 // The one that everybody has, and others: with another seed a firm has other topics, and the quarter other themes.
@@ -116,8 +116,7 @@ for (const naming of ['keywords', 'a model'] as const) {
         server = await startChatServer(() => recorded)
         options.env = { XAI_API_KEY: 'key-of-the-test', QUARTERDECK_CHAT_URL: server.url }
       }
-      await succeed(['ingest', sample(QUARTER), '--quarter', QUARTER], options)
-      await succeed(['embed', '--quarter', QUARTER], options)
+      for (const verb of ['ingest', 'embed']) await succeed(stepWords(verb, QUARTER), options)
       for (const seed of SEEDS) runs.push(await topicsUnder(seed, options))
     }, 300_000)
     afterAll(async () => {

@@ -15,7 +15,8 @@ import { bindModel, boundModel } from '../../lib/db/model-binding.ts'
 import { dropQuarter, ensureQuarter } from '../../lib/db/quarters.ts'
 import { refusalOf } from '../refusal.ts'
 import { fingerprints } from '../run.ts'
-import { embeddedServer, hasRealServer, realServer, scratchFolder, type TestServer } from './servers.ts'
+import { BOTH } from './both-databases.ts'
+import { scratchFolder, type TestServer } from './servers.ts'
 
 const MODEL = { name: 'tiny', revision: 'r1', dimension: 3, source: 'tiny' }
 // More than a page of a table: two reads and many pieces.
@@ -102,10 +103,7 @@ async function empty(sql: Database): Promise<void> {
   await sql`truncate chat_answers, runs, settings`
 }
 
-const KINDS = [
-  { name: 'the embedded database', start: embeddedServer, isThere: true },
-  { name: 'a real server', start: realServer, isThere: hasRealServer },
-]
+const KINDS = BOTH.filter(kind => kind.isThere)
 
 const servers: TestServer[] = []
 const databases: Database[] = []
@@ -124,7 +122,7 @@ afterAll(async () => {
   for (const server of servers) await server.stop()
 })
 
-describe.each(KINDS.filter(kind => kind.isThere))('a backup of $name', ({ start }) => {
+describe.each(KINDS)('a backup of $name', ({ start }) => {
   let from: Database
   let whole: string
   let before: Awaited<ReturnType<typeof contents>>
@@ -148,10 +146,7 @@ describe.each(KINDS.filter(kind => kind.isThere))('a backup of $name', ({ start 
     expect(readFileSync(again).equals(readFileSync(whole))).toBe(true)
   })
 
-  it.each(KINDS.filter(kind => kind.isThere))('comes into an empty database as it was: $name', async ({
-    name,
-    start,
-  }) => {
+  it.each(KINDS)('comes into an empty database as it was: $name', async ({ name, start }) => {
     const into = targets.get(name) ?? (await opened(start))
     targets.set(name, into)
     await empty(into)
@@ -238,6 +233,57 @@ describe.each(KINDS.filter(kind => kind.isThere))('a backup of $name', ({ start 
       ["AB'C", 'ALONE', 'ELSE', 'Ünï'].map(firm_id => ({ firm_id })),
     )
     await from`delete from firms where firm_id = 'ALONE'`
+  })
+
+  it('of an older quarter leaves firms their names, of a newer one brings them, and what was made under others is stale', async () => {
+    const [older, newer] = ['2016Q3', '2016Q4']
+    const write = async (quarter: string, name: string | null) => {
+      await ensureQuarter(from, quarter)
+      await from`insert into firms (firm_id, name) values ('BOTH', ${name}), ('ALIKE', 'Alike')`
+      for (const [i, firmId] of ['BOTH', 'ALIKE'].entries()) {
+        await from`insert into calls (call_id, firm_id, quarter, source, format, content_hash, sentences)
+          values (${i + Number(quarter.at(-1)) * 100}, ${firmId}, ${quarter}, 's', 'x', 'h', 0)`
+        for (const stage of ['embed', 'cluster-firm', 'name-topics'])
+          await from`insert into work (stage, quarter, firm_id, state) values (${stage}, ${quarter}, ${firmId}, 'done')`
+      }
+      const file = newFile()
+      await backUp(from, file)
+      await empty(from)
+      return file
+    }
+    const standing = async () => ({
+      names: Object.fromEntries((await from`select firm_id, name from firms`).map(row => [row.firm_id, row.name])),
+      stale: (
+        await from`
+          select stage || ' ' || quarter || ' ' || firm_id as work from work
+          where state <> 'done' and firm_id <> '*' order by 1`
+      ).map(row => row.work),
+    })
+    await empty(from)
+    const [first, second, nameless] = [await write(older, 'Old'), await write(newer, 'New'), await write(newer, null)]
+    const named = (name: string) => ({
+      names: { BOTH: name, ALIKE: 'Alike' },
+      stale: [`cluster-firm ${older} BOTH`, `name-topics ${older} BOTH`],
+    })
+    await restored(from, second)
+    await restored(from, first)
+    expect(await standing()).toEqual(named('New'))
+    await empty(from)
+    await restored(from, first)
+    expect(await standing()).toEqual({ ...named('Old'), stale: [] })
+    await restored(from, second)
+    expect(await standing()).toEqual(named('New'))
+    // A quarter that says no name takes none away; its topics were made under none.
+    await empty(from)
+    await restored(from, first)
+    await restored(from, nameless)
+    expect(await standing()).toEqual({
+      names: { BOTH: 'Old', ALIKE: 'Alike' },
+      stale: [`cluster-firm ${newer} BOTH`, `name-topics ${newer} BOTH`],
+    })
+    await empty(from)
+    await restored(from, whole)
+    expect(await contents(from)).toEqual(before)
   })
 
   it('is refused where a quarter is there that is not from it, and nothing is written', async () => {

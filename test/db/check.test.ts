@@ -336,7 +336,7 @@ onBothDatabases('db-check', open => {
     whole = await fingerprints(sql)
   }, 120_000)
 
-  it('finds nothing in a quarter that nobody has disturbed, and looks at rows in every check but two', async () => {
+  it('finds nothing in a quarter that nobody has disturbed, and looks at rows in every check but three', async () => {
     const findings = await check(sql, [QUARTER])
     expect(findings.filter(finding => finding.broken > 0)).toEqual([])
     // Of 14 firms no word is common, every sentence has a known word, and nobody ran a command here.
@@ -407,15 +407,25 @@ onBothDatabases('db-check', open => {
   }, 60_000)
 
   it('finds nothing at any moment of a quarter that is computed beside it', async () => {
-    await dropQuarter(sql, QUARTER)
-    let isDone = false
-    const computed = compute(other, QUARTER).finally(() => {
-      isDone = true
-    })
-    let checks = 0
-    for (; !isDone; checks++) expect(await broken()).toEqual([])
-    await computed
-    expect(checks).toBeGreaterThan(3)
+    const isHalfDone = async () => {
+      const [{ both }] = await sql<{ both: boolean | null }[]>`
+        select bool_or(state = 'done') and bool_or(state <> 'done') as both from work where quarter = ${QUARTER}`
+      return both === true
+    }
+    // Until one of the checks has seen the work of the quarter in its middle: a computation that was faster is done again.
+    for (let seen = false; !seen; ) {
+      await dropQuarter(sql, QUARTER)
+      let isDone = false
+      const computed = compute(other, QUARTER).finally(() => {
+        isDone = true
+      })
+      while (!isDone) {
+        const isMiddle = await isHalfDone()
+        expect(await broken()).toEqual([])
+        if (isMiddle && (await isHalfDone())) seen = true
+      }
+      await computed
+    }
     expect(await broken()).toEqual([])
   }, 120_000)
 

@@ -26,6 +26,7 @@ import postgres from 'postgres'
 import { Gateway, type GatewayOptions } from '../../lib/db/embedded/gateway.ts'
 import { startDatabase, stopDatabase } from '../../lib/db/embedded/start.ts'
 import type { Settings } from '../../lib/settings.ts'
+import { isRunning } from '../run.ts'
 
 export type TestServer = {
   settings: Pick<Settings, 'home' | 'databaseUrl'>
@@ -53,12 +54,13 @@ export async function embeddedServer(): Promise<TestServer> {
 // A new database takes four seconds to make, a copy of one none: it is made once for all test files.
 const PGLITE = new URL('../../node_modules/@electric-sql/pglite/package.json', import.meta.url)
 const { version } = JSON.parse(readFileSync(PGLITE, 'utf8'))
+// Where it lies is settled before a test moves its scratch folders to another disk (TMPDIR): nothing is renamed across disks.
 const TEMPLATE = join(tmpdir(), `quarterdeck-test-template-${version}-${process.getuid?.() ?? 0}`)
 
 /** A scratch data folder with an empty database in it, not started. */
 export async function embeddedHome(): Promise<string> {
   if (!existsSync(TEMPLATE)) {
-    const home = scratchFolder()
+    const home = mkdtempSync(`${TEMPLATE}-`)
     await startDatabase(home)
     await stopDatabase(home)
     try {
@@ -113,10 +115,10 @@ const NOBODY = 65534
 const USER = 'quarterdeck'
 const PASSWORD = 'p@ss/w:rd%é' // every character that has to be written as %XX in a URL
 
-/** Postgres 18 with pgvector on a free port of this machine, with a password, started. */
-export async function realServer(): Promise<RealServer> {
+/** Postgres 18 with pgvector on a free port of this machine, with a password, started; `settings` as in `name=value`. */
+export async function realServer(settings: string[] = []): Promise<RealServer> {
   if (programs === undefined) throw new Error('npm run test:setup')
-  return await startPostgres(programs)
+  return await startPostgres(programs, () => settings)
 }
 
 /**
@@ -169,15 +171,17 @@ async function startPostgres(programs: string, prepare: (home: string) => string
     user: USER,
     password: PASSWORD,
     async stop() {
-      const ended = once(server, 'exit')
-      server.kill('SIGQUIT') // at once: its data is thrown away
-      await ended
+      if (isRunning(server)) {
+        const ended = once(server, 'exit')
+        server.kill('SIGQUIT') // at once: its data is thrown away
+        await ended
+      }
       rmSync(home, { recursive: true, force: true })
     },
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

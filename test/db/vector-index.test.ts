@@ -112,7 +112,8 @@ describe.skipIf(!hasRealServer)('building the vector index on a server', () => {
   // Postgres gives workers to tables from 8 MB on (min_parallel_table_scan_size).
   const LARGE = '2002Q1'
   beforeAll(async () => {
-    started = await realServer()
+    // Nobody else may hold a lock: where autovacuum happens to be at a table, whoever asks for it waits longer than a test allows.
+    started = await realServer(['autovacuum=off'])
     server = started.settings
     sql = await open(server)
     other = await open(server)

@@ -1,6 +1,7 @@
 // Names are data, never SQL: a firm called like an attack goes through every command on both databases and comes out as it went in,
 // and whatever is given as a firm or a quarter finds that, or nothing.
 
+import { join } from 'node:path'
 import { beforeAll, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings, type Settings } from '../../lib/settings.ts'
@@ -19,6 +20,8 @@ const NAMES = [
   `X') OR ('1'='1`,
   'L'.repeat(500),
 ]
+// Each is nearly one of the others, or would be if it were a pattern.
+const NOBODY = ['**', '%', '_', '%_', '\\', `'`, `''`, 'ΩΜΈΓΑ', '漢字\u0301', 'L'.repeat(10_000)]
 const SAYINGS = [
   'Customers in Ohio ordered more anvils because the steel mills reopened',
   'Turbine deliveries slipped into December after the strike at our foundry',
@@ -58,9 +61,29 @@ onBothServers('hostile names', start => {
     for (const verb of STEPS.slice(1)) await succeed([verb, '--quarter', QUARTER], options)
     for (const verb of ['embed', 'cluster-firm'])
       await succeed([verb, '--quarter', QUARTER, `--firm=${one}`, '--force'], options)
-    expect(await succeed(['search', 'anvils', `--firm=${one}`, '--json'], options)).toContain(one)
     expect(await firms()).toEqual([...NAMES].sort())
   }, 200_000)
+
+  it('of firms find each its own sentences, and no other', async () => {
+    for (const name of NAMES) {
+      const { sentences } = JSON.parse(await succeed(['search', 'anvils', `--firm=${name}`, '--json'], options))
+      expect(new Set(sentences.map((one: { firmId: string }) => one.firmId))).toEqual(new Set([name]))
+      expect((await quarterdeck(['embed', '--quarter', QUARTER, `--firm=${name}`], options)).stderr).toContain(
+        'nothing left to do',
+      )
+    }
+  }, 200_000)
+
+  it('of firms go into a backup and come back as they were, with nothing broken', async () => {
+    const before = await prints()
+    const file = join(settings.home, `it's %_% "of" $1.backup`)
+    await succeed(['db-backup', file], options)
+    await succeed(['drop-quarter', '--quarter', QUARTER, '--yes'], options)
+    expect(await firms()).toEqual([])
+    await succeed(['db-restore', file], options)
+    expect(await prints()).toEqual(before)
+    await succeed(['db-check'], options)
+  }, 100_000)
 
   it('that are no firm and no quarter of the database find nothing, and change nothing', async () => {
     const before = await prints()
@@ -68,9 +91,15 @@ onBothServers('hostile names', start => {
       ['embed', '--quarter', QUARTER, `--firm=' or ''='`],
       ['cluster-firm', '--quarter', QUARTER, '--firm=%'],
       ['search', 'anvils', `--firm=x'; delete from firms; --`],
+      ...NOBODY.map(name => ['search', 'anvils', `--firm=${name}`]),
+      ...NOBODY.map(name => ['embed', '--quarter', QUARTER, `--firm=${name}`]),
       ['embed', `--quarter=2017Q3'; drop table firms; --`],
       ['themes', `--quarter=2017Q3' or '1'='1`],
       ['status', '--quarter=2017Q3\\'],
+      ['drop-quarter', '--yes', `--quarter=2017Q3' or '1'='1`],
+      ['db-check', `--quarter=2017Q3'; drop table firms; --`],
+      ['db-backup', join(settings.home, 'none.backup'), '--quarter=%'],
+      ['db-restore', `'; drop table firms; --`],
     ]) {
       const { code, stderr, stdout } = await quarterdeck(words, options)
       expect(code, words.join(' ')).toBeGreaterThan(0)

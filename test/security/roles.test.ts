@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect, type Database, disconnect } from '../../lib/db/connect.ts'
 import { hasRealServer, type RealServer, realServer } from '../db/servers.ts'
-import { type Options, quarterdeck, root, sample, succeed } from '../run.ts'
+import { type Options, quarterdeck, root, stepWords, succeed } from '../run.ts'
 
 const QUARTER = '2024Q3'
 const ROLES = ['owner', 'worker', 'reader'] as const
@@ -25,7 +25,7 @@ describe.skipIf(!hasRealServer || !psqlIsHere)('the roles of sql/roles.sql', () 
     env: { DATABASE_URL: urlOf(`quarterdeck_${role}`) },
   })
   const step = (role: Role, verb: string, ...more: string[]) =>
-    succeed([verb, '--quarter', QUARTER, ...more], optionsOf(role))
+    succeed(stepWords(verb, QUARTER, ...more), optionsOf(role))
 
   async function connected(databaseUrl: string): Promise<Database> {
     const sql = await connect({ home: '', databaseUrl })
@@ -63,7 +63,7 @@ describe.skipIf(!hasRealServer || !psqlIsHere)('the roles of sql/roles.sql', () 
   })
 
   it('do a quarter together: the owner what makes or drops tables, the workers the rest, the reader looks', async () => {
-    await step('owner', 'ingest', sample(QUARTER))
+    await step('owner', 'ingest')
     await step('owner', 'embed', '--firm', 'HLPW') // the first embed fixes the dimension
     for (const verb of ['embed', 'cluster-firm', 'name-topics', 'aggregate']) await step('worker', verb)
     await step('owner', 'index')
@@ -196,7 +196,7 @@ describe.skipIf(!hasRealServer || !psqlIsHere)('the roles of sql/roles.sql', () 
     ]
     const before = await standing()
     for (const [role, ...words] of [
-      ['worker', 'ingest', sample(QUARTER), '--quarter', '2024Q3', '--force'],
+      ['worker', ...stepWords('ingest', QUARTER, '--force')],
       ['worker', 'index', '--quarter', QUARTER, '--force'],
       ['reader', 'embed', '--quarter', QUARTER, '--force'],
       ['reader', 'cluster-firm', '--quarter', QUARTER],

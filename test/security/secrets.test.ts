@@ -9,7 +9,7 @@ import { databaseStatus } from '../../lib/db/embedded/start.ts'
 import { type ChatServer, refuses, startChatServer, subjects } from '../chat-server.ts'
 import { hasRealServer, type RealServer, realServer } from '../db/servers.ts'
 import { type Process, processesBelow } from '../processes.ts'
-import { quarterdeck, STEPS, sample, scratchHome } from '../run.ts'
+import { quarterdeck, STEPS, scratchHome, stepWords } from '../run.ts'
 
 const QUARTER = '2024Q3'
 const KEY = 'xai-secret-0123456789'
@@ -84,7 +84,7 @@ describe.skipIf(!hasRealServer || process.platform !== 'linux')('secrets of a qu
 
   it('are in nothing that the steps say, also where the chat API throws the key back', async () => {
     for (const verb of STEPS) {
-      const words = [verb, ...(verb === 'ingest' ? [sample(QUARTER)] : []), '--quarter', QUARTER]
+      const words = stepWords(verb, QUARTER)
       if (verb === 'name-topics') {
         refuse = true
         expect(await run([...words, '--debug'], env)).toBe(1)
