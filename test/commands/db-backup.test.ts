@@ -123,20 +123,20 @@ describe('a backup', () => {
     const { code, stderr } = await quarterdeck(['db-backup', whole], source)
     expect(code).toBe(1)
     expect(stderr).toContain(`${whole} is there already`)
-    expect(stderr).toContain(`rm ${whole}`)
+    expect(stderr).toContain('give another name')
     expect(readFileSync(whole).equals(before)).toBe(true)
   })
 
   it.each([
-    [['db-backup'], 2, /takes one file, and got 0 words/],
-    [['db-backup', 'a', 'b'], 2, /takes one file, and got 2 words/],
+    [['db-backup'], 2, /takes the name of one file, and got 0 words/],
+    [['db-backup', 'a', 'b'], 2, /takes the name of one file, and got 2 words/],
     [
       ['db-backup', 'x.backup', '--quarter', '2020Q1'],
       1,
       /no calls of 2020Q1; it has 2016Q4, 2024Q3\n.*--quarter 2016Q4/,
     ],
     [['db-backup', 'no/such/folder/x.backup'], 1, /there is no folder \S+no\/such\/folder\n.*mkdir -p/],
-    [['db-restore'], 2, /takes one file, and got 0 words/],
+    [['db-restore'], 2, /takes the name of one file, and got 0 words/],
     [['db-restore', 'none.backup'], 1, /none.backup does not exist/],
     [['db-restore', join(root, 'package.json')], 1, /package.json is not a backup of quarterdeck/],
   ])('is refused with a reason: %s', async (words, wanted, reason) => {
