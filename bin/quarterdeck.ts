@@ -24,10 +24,12 @@ const ONE_AND_THE_SAME_MILLISECONDS = 1000
 let toldAt: number | undefined
 
 // Docker kills what is still there 10 seconds after SIGTERM, Kubernetes and Slurm after 30: seven to finish what is in hand,
-// which takes a firm-quarter a part of a second; one to end by itself; and one to give back what was not finished.
+// which takes a firm-quarter a part of a second; one to end by itself; and what is left of nine to give back what was not
+// finished, which takes milliseconds unless the database is busy.
 const FINISH_MILLISECONDS = 7000
+const END_MILLISECONDS = 1000
+const GONE_MILLISECONDS = 9000
 const LOOK_MILLISECONDS = 50
-const GOODBYE_MILLISECONDS = 1000
 
 // `quarterdeck sql … | head` closes our output: that is the reader's right, not an error.
 process.stdout.on('error', error => {
@@ -182,9 +184,9 @@ async function leaveInOrder(why: string): Promise<void> {
   if (isFinishing()) {
     say(`${verb()}: ${why}: finishing what is in hand`)
     while (isFinishing() && performance.now() - toldAt < FINISH_MILLISECONDS) await sleep(LOOK_MILLISECONDS)
-    if (!isFinishing()) await sleep(GOODBYE_MILLISECONDS)
+    if (!isFinishing()) await sleep(END_MILLISECONDS)
   }
-  await Promise.race([sayGoodbyes(), sleep(GOODBYE_MILLISECONDS)])
+  await Promise.race([sayGoodbyes(), sleep(GONE_MILLISECONDS - (performance.now() - toldAt))])
   fail(stopped())
 }
 

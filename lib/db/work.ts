@@ -151,6 +151,15 @@ export async function claimWork(sql: Database, stage: Stage, target: Target): Pr
 /** The same for a portion of them, largest first; empty when there is none, or when this process is to leave. */
 export async function claimPortion(sql: Database, stage: Stage, target: Target, portion: Portion): Promise<Claim[]> {
   if (isLeaving()) return []
+  const claims = claimFree(sql, stage, target, portion)
+  underWay = Promise.allSettled([underWay, claims])
+  return await claims
+}
+
+// Claims that the database has not answered yet: whoever gives everything back waits for them.
+let underWay: Promise<unknown> = Promise.resolve()
+
+async function claimFree(sql: Database, stage: Stage, target: Target, portion: Portion): Promise<Claim[]> {
   const before = FIRM_STAGES[FIRM_STAGES.indexOf(stage) - 1] ?? null
   // A common table expression that locks is run once; a subquery may be run again for each row, and lock more.
   const claims = await sql<Claim[]>`
@@ -351,6 +360,7 @@ export function keepLeases(sql: Database, stage: Stage): { release(): Promise<vo
   }, RENEW_SECONDS * 1000)
   async function release(): Promise<void> {
     clearInterval(timer)
+    await underWay // on another connection it may come after the release
     // After an error the connection may be gone; then the lease runs out, or the next process sees that we are dead.
     await sql`update work set lease_by = null, lease_until = null where ${ours()}`.catch(() => {})
   }

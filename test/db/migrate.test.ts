@@ -70,10 +70,14 @@ onBothServers('a new database', start => {
     }
     const versions = async () => (await sql`select version from schema_versions`).map(row => row.version)
     const before = await versions()
-    await sql`alter table runs rename to elsewhere`
-    await expect(migrate(sql)).rejects.toThrow()
+    const everything = async () => [...(await sql`select oid, relname from pg_class order by oid`)]
+    const relations = await everything()
+    // At the last moment of whatever the newest one does.
+    await sql.unsafe(`alter table schema_versions add constraint full_up check (version < ${NEWEST})`)
+    await expect(migrate(sql)).rejects.toThrow(/full_up/)
     expect(await versions()).toEqual(before)
-    await sql`alter table elsewhere rename to runs`
+    expect(await everything()).toEqual(relations)
+    await sql`alter table schema_versions drop constraint full_up`
     expect(await migrate(sql)).toEqual([migrations()[NEWEST - 1].file])
     expect(await versions()).toEqual([...before, NEWEST])
   })

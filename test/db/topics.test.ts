@@ -84,6 +84,7 @@ onBothDatabases('topics', open => {
     await sql`alter table topic_sentences drop column reassigned_topic_id`
     await sql`drop table learned_batches`
     await sql`alter table chat_answers drop column dollars, drop column quarter`
+    await sql`drop index calls_of_one_firm, topics_of_one_firm`
     await sql`delete from schema_versions where version > 1`
     expect(await migrate(sql)).toEqual(
       migrations()
