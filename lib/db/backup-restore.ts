@@ -13,7 +13,14 @@ import type { Database, Queries } from './connect.ts'
 import { copyIn } from './copy.ts'
 import { migrations } from './migrate.ts'
 import { type BoundModel, bindModel, boundModel } from './model-binding.ts'
-import { analyzeQuarter, ensureQuarter, holdPartitions, PARTITIONED, partitionName } from './quarters.ts'
+import {
+  analyzeQuarter,
+  emptySmallTables,
+  ensureQuarter,
+  holdPartitions,
+  PARTITIONED,
+  partitionName,
+} from './quarters.ts'
 import { recorded } from './runs.ts'
 import { transaction } from './transaction.ts'
 import { indexName } from './vector-index.ts'
@@ -258,14 +265,7 @@ async function restoreQuarter(restore: Restore, quarter: string): Promise<boolea
 async function clearQuarter(tx: Queries, quarter: string): Promise<string[]> {
   await tx`drop index if exists ${tx(indexName(quarter))}` // loading into one costs six times what building it does
   for (const table of PARTITIONED) await tx`truncate ${tx(partitionName(table, quarter))}`
-  // Names, embeddings and memberships of topics go with these.
-  await tx`delete from themes where quarter = ${quarter}`
-  await tx`delete from topics where quarter = ${quarter}`
-  await tx`delete from common_words where quarter = ${quarter}`
-  await tx`delete from work where quarter = ${quarter}`
-  const gone = await tx<{ firmId: string }[]>`
-    delete from calls where quarter = ${quarter} returning firm_id as "firmId"`
-  return gone.map(row => row.firmId)
+  return await emptySmallTables(tx, quarter)
 }
 
 function placeOf(table: string, quarter: string): string {

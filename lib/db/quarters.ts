@@ -146,6 +146,18 @@ async function drop(tx: Queries, quarter: string): Promise<QuarterContents> {
   await tx`select from work where quarter = ${quarter} order by stage, firm_id for update`
   await refuseIfAtWork(tx, quarter)
   const contents = await contentsOfQuarter(tx, quarter)
+  const gone = await emptySmallTables(tx, quarter)
+  await tx`
+    delete from firms
+    where firm_id = any(${gone})
+      and not exists (select from calls where calls.firm_id = firms.firm_id)`
+  // Last, so that the lock on the whole tables is held for the moment of the commit alone.
+  for (const table of PARTITIONED) await tx`drop table if exists ${tx(partitionName(table, quarter))}`
+  return contents
+}
+
+/** Deletes a quarter from the tables that have no parts; returns the firms that had calls in it, which stay. */
+export async function emptySmallTables(tx: Queries, quarter: string): Promise<string[]> {
   // Names, embeddings and memberships of topics go with these.
   await tx`delete from themes where quarter = ${quarter}`
   await tx`delete from topics where quarter = ${quarter}`
@@ -153,13 +165,7 @@ async function drop(tx: Queries, quarter: string): Promise<QuarterContents> {
   await tx`delete from work where quarter = ${quarter}`
   const gone = await tx<{ firmId: string }[]>`
     delete from calls where quarter = ${quarter} returning firm_id as "firmId"`
-  await tx`
-    delete from firms
-    where firm_id = any(${gone.map(row => row.firmId)})
-      and not exists (select from calls where calls.firm_id = firms.firm_id)`
-  // Last, so that the lock on the whole tables is held for the moment of the commit alone.
-  for (const table of PARTITIONED) await tx`drop table if exists ${tx(partitionName(table, quarter))}`
-  return contents
+  return gone.map(row => row.firmId)
 }
 
 /** Keeps everybody from the quarter's parts of the large tables until the transaction ends. */

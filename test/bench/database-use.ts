@@ -2,8 +2,8 @@
 // Postgres server or of the embedded database's daemon. So that the two can stand beside one another in a table.
 // Undefined where there is no /proc.
 
-import { readFileSync } from 'node:fs'
 import { processesBelow } from '../processes.ts'
+import { kilobytes, readOrNothing } from './processes.ts'
 import type { Used } from './steps.ts'
 
 // A backend lives as long as a command does; a worker of an index build for seconds.
@@ -46,16 +46,4 @@ function useOf(pid: number): { cpuSeconds: number; bytes: number } | undefined {
     return undefined
   }
   return { cpuSeconds: ticks / TICKS_PER_SECOND, bytes: 1024 * (own + shared) }
-}
-
-function readOrNothing(pid: number, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
-  } catch {
-    return '' // it has ended meanwhile
-  }
-}
-
-function kilobytes(status: string, name: string): number {
-  return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
 }

@@ -86,7 +86,7 @@ function fieldsOfStat(pid: number): string[] | undefined {
   return stat === '' ? undefined : stat.slice(stat.lastIndexOf(') ') + 2).split(' ')
 }
 
-function readOrNothing(pid: number, file: string): string {
+export function readOrNothing(pid: number, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8')
   } catch {
@@ -94,6 +94,6 @@ function readOrNothing(pid: number, file: string): string {
   }
 }
 
-function kilobytes(status: string, name: string): number {
+export function kilobytes(status: string, name: string): number {
   return Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
 }
