@@ -2,6 +2,7 @@
 // Postgres server or of the embedded database's daemon. So that the two can stand beside one another in a table.
 // Undefined where there is no /proc.
 
+import { readFileSync } from 'node:fs'
 import { processesBelow } from '../processes.ts'
 import { kilobytes, readOrNothing } from './processes.ts'
 import type { Used } from './steps.ts'
