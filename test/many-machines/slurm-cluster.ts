@@ -109,6 +109,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
     },
     async stop() {
       for (const daemon of daemons) {
+        if (daemon.exitCode !== null || daemon.signalCode !== null) continue
         const gone = once(daemon, 'exit')
         daemon.kill('SIGTERM')
         await gone
