@@ -13,15 +13,18 @@ FORCE ?=
 TRANSCRIPTS ?= $(wildcard data/samples/$(Q))
 SKIP_BAD ?=
 DRY_RUN ?=
+FIRMS ?= 5000
+SENTENCES ?=
 
 RUN := node bin/quarterdeck.mjs
 WHAT = --quarter "$(Q)"
 # Not every shell puts the home folder in the place of a ~ behind an =.
-WHERE = $(if $(TRANSCRIPTS),"$(patsubst ~/%,$(HOME)/%,$(TRANSCRIPTS))") $(if $(SKIP_BAD),--skip-bad)
+TRANSCRIPTS_WORD = $(if $(TRANSCRIPTS),"$(patsubst ~/%,$(HOME)/%,$(TRANSCRIPTS))")
+WHERE = $(TRANSCRIPTS_WORD) $(if $(SKIP_BAD),--skip-bad)
 WHOSE = $(if $(FIRM),--firm "$(FIRM)") $(if $(FORCE),--force)
 
 .DEFAULT_GOAL := help
-.PHONY: help quarter ingest embed cluster-firm name-topics aggregate index themes eval status db-start db-stop cuda test check bench docs clean
+.PHONY: help quarter ingest embed cluster-firm name-topics aggregate index themes eval status db-start db-stop plan provision cuda test check bench docs clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +71,12 @@ db-start: node_modules ## Start the embedded database and print how to connect
 db-stop: node_modules ## Stop the embedded database
 	@$(RUN) db-stop
 
+plan: node_modules ## What a quarter takes and costs, and on which instance: FIRMS=5000 [SENTENCES=]
+	@$(RUN) plan --firms "$(FIRMS)" $(if $(SENTENCES),--sentences "$(SENTENCES)")
+
+provision: node_modules ## All of a quarter on a rented instance: Q= [TRANSCRIPTS=] [DRY_RUN=1] (docs/operations.md)
+	@node bin/provision.mjs $(WHAT) $(TRANSCRIPTS_WORD) $(if $(DRY_RUN),--dry-run)
+
 cuda: node_modules ## Install what the device cuda needs, and try it: [DRY_RUN=1] (docs/operations.md)
 	@node --import tsx bin/install-cuda.ts $(if $(DRY_RUN),--dry-run)
 
@@ -89,7 +98,7 @@ docs: node_modules ## Write docs/commands.md and docs/data-dictionary.md anew
 clean: node_modules ## Delete the embedded database of this folder; asks first
 	@printf 'Delete %s with every quarter in it? Type yes: ' "$${QUARTERDECK_HOME:-.quarterdeck}"; \
 	  read -r answer; [ "$$answer" = yes ] || { echo 'Nothing was deleted.'; exit 0; }; \
-	  env -u DATABASE_URL $(RUN) db-stop && rm -rf "$${QUARTERDECK_HOME:-.quarterdeck}" && echo 'Deleted.'
+	  env -u DATABASE_URL -u RDS_INSTANCE $(RUN) db-stop && rm -rf "$${QUARTERDECK_HOME:-.quarterdeck}" && echo 'Deleted.'
 
 # Packages: again whenever the lock file is newer than what was installed.
 node_modules: package.json package-lock.json

@@ -14,6 +14,7 @@ import { command as evaluate } from './eval.ts'
 import { command as ingest } from './ingest.ts'
 import { command as models } from './models.ts'
 import { command as nameTopics } from './name-topics.ts'
+import { command as plan } from './plan.ts'
 import { command as search } from './search.ts'
 import { command as sql } from './sql.ts'
 import { command as status } from './status.ts'
@@ -32,6 +33,7 @@ export const commands = [
   sql,
   status,
   models,
+  plan,
   dbCheck,
   dropQuarter,
   dbStart,

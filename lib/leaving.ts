@@ -19,6 +19,9 @@ export function leave(why: string): void {
   told.abort(why)
 }
 
+/** Aborted when the process is told to leave: for what can be broken off, such as a wait or a program that was started. */
+export const leaving: AbortSignal = told.signal
+
 /** From now on: begin nothing new. */
 export function isLeaving(): boolean {
   return told.signal.aborted

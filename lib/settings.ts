@@ -47,6 +47,8 @@ export type Settings = Readonly<{
   home: string
   /** A Postgres server instead of the embedded database; may hold a password, so it is never printed. */
   databaseUrl: string | undefined
+  /** Name of the RDS instance that databaseUrl leads to: db-start and db-stop start and stop it. */
+  rdsInstance: string | undefined
   /** Name or folder of an embedding model; absent means the database's own, or the shipped one. */
   model: string | undefined
   hub: HubSettings
@@ -85,6 +87,7 @@ export function readSettings(environment: Environment = process.env): Settings {
   return Object.freeze({
     home: resolve(environment.QUARTERDECK_HOME || '.quarterdeck'),
     databaseUrl: environment.DATABASE_URL || undefined,
+    rdsInstance: environment.RDS_INSTANCE?.trim() || undefined,
     model: environment.QUARTERDECK_MODEL || undefined,
     hub: readHub(environment),
     device: choice(environment, 'QUARTERDECK_DEVICE', DEVICES),
@@ -120,10 +123,11 @@ export function readSettings(environment: Environment = process.env): Settings {
   })
 }
 
-// onnxruntime 1.30 keeps a number of the machine and a list of events in the home folder, to send them to its makers.
-const QUIET = { ORT_DISABLE_TELEMETRY: '1' }
+// onnxruntime 1.30 keeps a number of the machine and a list of events in the home folder, to send them to its makers. AWS's SDK
+// says in seven lines that its versions of 2027 will want a later Node: which version is used is pinned in package.json.
+const QUIET = { ORT_DISABLE_TELEMETRY: '1', AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' }
 
-/** Before onnxruntime is loaded into this process: it reads the environment itself, and by then it has to say so. */
+/** Before one of these is loaded into this process: it reads the environment itself, and by then it has to say so. */
 export function keepLibrariesQuiet(environment: Record<string, string | undefined> = process.env): void {
   for (const [name, value] of Object.entries(QUIET)) environment[name] ??= value
 }
@@ -146,6 +150,38 @@ export function environmentOfModel(
       LD_LIBRARY_PATH: [...libraryFolders, environment.LD_LIBRARY_PATH].filter(Boolean).join(':'),
     }),
   }
+}
+
+// What is of this machine alone, and what is different on the rented one.
+const STAYS_HERE = [
+  'HOME',
+  'THREADS',
+  'METRICS_FILE',
+  'SPOT_NOTICE',
+  'MODEL_CACHE',
+  'DOLLARS_PER_HOUR',
+  'DOLLARS_PER_DAY',
+].map(name => `QUARTERDECK_${name}`)
+
+/** What goes to a rented instance so that a quarter is done there as it would be here; keys and passwords are in it. */
+export function environmentOfInstance(
+  dollarsPerHour: number | undefined,
+  environment: Environment = process.env,
+): Record<string, string> {
+  const goes = (name: string) =>
+    (name.startsWith('QUARTERDECK_') && !STAYS_HERE.includes(name)) ||
+    ['DATABASE_URL', 'XAI_API_KEY', 'HF_TOKEN', 'HF_ENDPOINT'].includes(name)
+  const carried = Object.entries(environment).flatMap(([name, value]) => (value && goes(name) ? [[name, value]] : []))
+  return {
+    ...Object.fromEntries(carried),
+    QUARTERDECK_SPOT_NOTICE: 'true',
+    ...(dollarsPerHour !== undefined && { QUARTERDECK_DOLLARS_PER_HOUR: String(dollarsPerHour) }),
+  }
+}
+
+/** For programs that are started: without its own variable the tar of a Mac adds a file of attributes to every file. */
+export function environmentOfPrograms(environment: Environment = process.env): Record<string, string | undefined> {
+  return { ...environment, COPYFILE_DISABLE: '1' }
 }
 
 /** The first three variables are Hugging Face's own, so that what is set for its other programs holds here too. */

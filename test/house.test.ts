@@ -128,8 +128,9 @@ describe('which knowledge lives where', () => {
   only('SQL', /\b(sql|tx)(<[^`]*>)?`/g, 'lib/db')
   only('onnxruntime', /from 'onnxruntime-node'/g, 'lib/model/onnx.ts')
   only('HTTP', /from 'openai'|from 'node:https?'|\bfetch\(/g, 'lib/model', 'lib/cloud')
-  only('stdout', /process\.stdout/g, 'bin/quarterdeck.ts', 'bin/side-by-side.ts')
-  only('stderr', /process\.stderr|console\.\w+/g, 'lib/log.ts', 'lib/db/embedded/daemon.ts')
+  only("AWS's SDK", /from '@aws-sdk\/[^']+'|import\('@aws-sdk\/[^']+'\)/g, 'lib/cloud')
+  only('stdout', /process\.stdout/g, 'bin/quarterdeck.ts', 'bin/side-by-side.ts', 'bin/provision.ts')
+  only('stderr', /process\.stderr|console\.(?:log|info|warn|error|debug)\b/g, 'lib/log.ts', 'lib/db/embedded/daemon.ts')
   only('the vector index', /\busing hnsw\b/g, 'lib/db/vector-index.ts')
 
   it('has no chance but the seeded one of lib/math/random.ts', () => {

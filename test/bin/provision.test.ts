@@ -1,0 +1,269 @@
+// provision as a person runs it, against a cloud of the tests' own (test/cloud) whose instances are machines of this computer:
+// their sshd and home, the set-up and the sample quarter are real. What was asked of the cloud, and what it still has, is asked of
+// the cloud itself.
+
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { withDatabase } from '../../lib/db/open.ts'
+import { readSettings } from '../../lib/settings.ts'
+import { startCloud, type TestCloud } from '../cloud/faults.ts'
+import { sshdIsHere, sshUser } from '../cloud/machine.ts'
+import { motoIsHere } from '../cloud/moto.ts'
+import { NO_CAPACITY, THROTTLED } from '../cloud/requests.ts'
+import { scratchFolder } from '../db/servers.ts'
+import { fingerprints, isRunning, root, scratchHome, succeed } from '../run.ts'
+
+const QUARTER = '2024Q3'
+const HOME_REGION = 'us-east-1'
+// Whoever sees the list of processes, the log or the terminal must not see it.
+const SECRET = 'hf_a-token-that-opens-nothing'
+
+let cloud: TestCloud
+let folder: string
+const programs: ChildProcess[] = []
+
+beforeEach(() => {
+  folder = scratchFolder()
+})
+afterEach(async () => {
+  for (const child of programs.splice(0)) child.kill('SIGKILL')
+  await cloud.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+type Program = {
+  child: ChildProcess
+  said(): string
+  /** Resolves when it has said this; fails when it ends before. */
+  hear(what: RegExp): Promise<void>
+  ended: Promise<number | null>
+}
+
+/** Started in `folder`, where the results are expected. */
+function provision(...words: string[]): Program {
+  const child = spawn(process.execPath, [join(root, 'bin/provision.mjs'), '--quarter', QUARTER, ...words], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env.PATH,
+      HOME: folder,
+      QUARTERDECK_HOME: join(folder, 'home'),
+      HF_TOKEN: SECRET,
+      ...cloud.env,
+    },
+  })
+  programs.push(child)
+  let said = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', data => {
+      said += data
+    })
+  const ended = new Promise<number | null>(resolve => child.on('close', resolve))
+  return {
+    child,
+    said: () => said,
+    async hear(what) {
+      while (!what.test(said)) {
+        if (!isRunning(child)) throw new Error(`it ended with ${child.exitCode} before it said ${what}:\n${said}`)
+        await sleep(50)
+      }
+    },
+    ended,
+  }
+}
+
+/** With what makes a machine of this computer an instance. */
+function rented(...words: string[]): Program {
+  return provision('--yes', '--from', '127.0.0.1/32', '--ssh-port', '2222', '--ssh-user', sshUser, ...words)
+}
+
+/** The packages of this checkout, so that a machine need not fetch them: that it can is seen once. */
+async function linkPackages(count: number): Promise<void> {
+  if (spawnSync('make', ['-q', 'node_modules'], { cwd: root }).status !== 0) throw new Error('make node_modules first')
+  while (cloud.machines().length < count) await sleep(20)
+  const there = join(cloud.machines()[count - 1].home, 'quarterdeck')
+  mkdirSync(there, { recursive: true })
+  symlinkSync(join(root, 'node_modules'), join(there, 'node_modules'))
+}
+
+/** Nothing that costs money, and nobody who is let in. */
+async function expectNothingLeft(): Promise<void> {
+  const instances = await cloud.instances()
+  expect(instances.map(one => one.state)).toEqual(instances.map(() => 'terminated'))
+  expect(cloud.machines().flatMap(machine => machine.processes())).toEqual([])
+  const regions = new Set(cloud.asked.filter(one => one.service === 'ec2').map(one => one.region))
+  for (const region of regions)
+    expect((await cloud.securityRules(region)).filter(rule => rule.group === 'quarterdeck-provision')).toEqual([])
+}
+
+function askedFor(action: string) {
+  return cloud.asked.filter(one => one.action === action)
+}
+
+/** What the results hold, by way of a database here. */
+async function rowsOf(backup: string): Promise<Record<string, string>> {
+  const { home, remove } = scratchHome()
+  try {
+    await succeed(['db-restore', backup], { home })
+    await succeed(['index', '--quarter', QUARTER], { home })
+    await succeed(['db-check'], { home })
+    return await withDatabase(readSettings({ QUARTERDECK_HOME: home }), async sql => await fingerprints(sql))
+  } finally {
+    await remove()
+  }
+}
+
+const results = () => join(folder, `${QUARTER}.backup`)
+let undisturbed: Record<string, string> | undefined
+
+describe.skipIf(!motoIsHere || !sshdIsHere)('a quarter on a rented instance', () => {
+  beforeEach(async () => {
+    cloud = await startCloud({ machines: { refuses: 2 } })
+  })
+
+  it('is done from nothing: rented, set up, computed, brought back and given back', async () => {
+    cloud.fail({ action: 'RunInstances', when: asked => asked.zone === 'us-east-1b' }, NO_CAPACITY)
+    cloud.fail({ action: 'RunInstances' }, THROTTLED, 1)
+    cloud.fail({ action: 'TerminateInstances' }, { code: 'InternalError', status: 500 }, 4)
+    const program = rented()
+    expect(await program.ended, program.said()).toBe(0)
+    expect(program.said()).toContain('not to be had: InsufficientInstanceCapacity')
+    expect(program.said()).not.toContain(SECRET)
+    await expectNothingLeft()
+
+    const [launch] = askedFor('RunInstances').filter(one => one.status === 200)
+    expect(launch.zone).toBe('us-east-1c') // the second cheapest, after the one that has none
+    expect(launch.input).toMatchObject({
+      InstanceType: 'g4dn.2xlarge',
+      InstanceInitiatedShutdownBehavior: 'terminate',
+      MetadataOptions: { HttpTokens: 'required', HttpPutResponseHopLimit: '1' },
+      BlockDeviceMapping: [{ Ebs: { Encrypted: 'true', DeleteOnTermination: 'true' } }],
+      InstanceMarketOptions: { MarketType: 'spot', SpotOptions: { MaxPrice: '0.752' } },
+    })
+    undisturbed = await rowsOf(results())
+    expect(undisturbed.topics).toMatch(/^111 rows/)
+    // Keys, notes and log have served.
+    expect(existsSync(join(folder, 'home/provision', QUARTER))).toBe(false)
+  }, 240_000)
+
+  it('outlives kill -9 of provision, an interruption and Ctrl-C, and is the same quarter', async () => {
+    const killed = rented()
+    await linkPackages(1)
+    await killed.hear(/ingest 2024Q3: 14 calls loaded/)
+    killed.child.kill('SIGKILL')
+    await killed.ended
+
+    // The same instance goes on, and is found by its tag.
+    const again = rented()
+    await again.hear(/is still there: going on with it/)
+    await again.hear(/embed 2024Q3: 14 firms/)
+    expect(askedFor('RunInstances')).toHaveLength(1)
+    const [first] = await cloud.instances()
+    await cloud.interrupt(first.id, again.hear(/is taken away: going on with the next/))
+
+    // Another instance goes on from what was brought back.
+    await linkPackages(2)
+    await again.hear(/restoring run\/checkpoint.backup/)
+    again.child.kill('SIGINT')
+    expect(await again.ended, again.said()).toBe(75)
+    await expectNothingLeft()
+    expect(existsSync(results())).toBe(false)
+
+    const last = rented()
+    await linkPackages(3)
+    expect(await last.ended, last.said()).toBe(0)
+    // What the first had done is not done again.
+    expect(last.said()).toMatch(/ingest 2024Q3: 0 calls loaded, 14 unchanged/)
+    expect(last.said()).not.toContain('embed 2024Q3: 14 firms, 1,785')
+    await expectNothingLeft()
+    expect(await rowsOf(results())).toEqual(undisturbed)
+  }, 240_000)
+
+  it('that cannot be set up is given back, and the log says why', async () => {
+    await cloud.close()
+    // A registry at which nobody listens: no package can be fetched.
+    const env = { npm_config_registry: 'http://127.0.0.1:9', npm_config_fetch_retries: '0' }
+    cloud = await startCloud({ machines: { env } })
+    const program = rented()
+    expect(await program.ended, program.said()).toBe(1)
+    expect(program.said()).toContain('the instance could not be set up')
+    await expectNothingLeft()
+    const log = readFileSync(join(folder, 'home/provision', QUARTER, 'log'), 'utf8')
+    expect(log).toContain('the packages cannot be installed')
+    expect(existsSync(results())).toBe(false)
+  }, 240_000)
+})
+
+describe.skipIf(!motoIsHere)('provision', () => {
+  beforeEach(async () => {
+    cloud = await startCloud()
+  })
+
+  it('changes nothing in a dry run, and shows what it would ask', async () => {
+    const program = provision('--dry-run')
+    expect(await program.ended, program.said()).toBe(0)
+    for (const call of ['CreateSecurityGroup', 'RunInstances', 'TerminateInstances', 'RevokeSecurityGroupIngress'])
+      expect(program.said()).toContain(`would ask ec2:${call}`)
+    expect(cloud.asked.filter(one => !/^(Get|Describe)/.test(one.action))).toEqual([])
+    expect(existsSync(join(folder, 'home'))).toBe(false)
+  })
+
+  it('rents nothing where nobody can be asked', async () => {
+    const program = provision('--from', '127.0.0.1/32')
+    expect(await program.ended).toBe(2)
+    expect(program.said()).toContain('→ the same command with --yes')
+    expect(askedFor('RunInstances')).toEqual([])
+  })
+
+  it('tries every place and leaves no open gate when none has an instance', async () => {
+    cloud.fail({ action: 'RunInstances' }, NO_CAPACITY)
+    const program = rented()
+    expect(await program.ended).toBe(1)
+    const tried = askedFor('RunInstances').map(one => one.input.InstanceType)
+    expect(new Set(tried)).toEqual(new Set(['g4dn.2xlarge', 'g5.xlarge']))
+    expect(new Set(askedFor('RunInstances').map(one => one.region))).toEqual(new Set([HOME_REGION, 'us-west-2']))
+    expect(program.said()).toMatch(/none of \d+ places has an instance/)
+    await expectNothingLeft()
+  })
+
+  it('says what is missing when the login has expired, the quota is none, or the limits are spent', async () => {
+    cloud.expireLogin()
+    const expired = rented()
+    expect(await expired.ended).toBe(1)
+    expect(expired.said()).toContain('aws sso login')
+    cloud.heal()
+    cloud.setQuota('L-3819A6DF', 0)
+    cloud.setQuota('L-DB2E81BA', 0)
+    const noQuota = rented()
+    expect(await noQuota.ended).toBe(1)
+    expect(noQuota.said()).toMatch(
+      /"All G and VT Spot Instance Requests" in us-east-1 is 0 vCPUs, and g4dn.2xlarge has 8/,
+    )
+    const cheap = rented('--max-dollars', '0.01', '--instance', 'c7i.4xlarge')
+    expect(await cheap.ended).toBe(1)
+    expect(cheap.said()).toContain('--max-dollars')
+    expect(askedFor('RunInstances')).toEqual([])
+  })
+
+  it('gives back what it cannot reach, and --end whatever it left', async () => {
+    const program = rented()
+    await program.hear(/waiting for ssh/)
+    program.child.kill('SIGKILL')
+    await program.ended
+    expect((await cloud.instances()).map(one => one.state)).toEqual(['running'])
+    // Without its keys nobody can go on with it.
+    rmSync(join(folder, 'home/provision', QUARTER, 'key'))
+    const elsewhere = rented()
+    expect(await elsewhere.ended).toBe(1)
+    expect(elsewhere.said()).toContain('--end')
+    const end = provision('--end')
+    expect(await end.ended, end.said()).toBe(0)
+    await expectNothingLeft()
+    const again = provision('--end')
+    expect(await again.ended).toBe(0)
+    expect(again.said()).toContain('nothing of 2024Q3 is running')
+  })
+})
