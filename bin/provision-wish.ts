@@ -5,6 +5,7 @@ import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { parseAddress } from '../lib/db/address.ts'
 import { messageOf, UsageError } from '../lib/errors.ts'
 import { parseQuarter } from '../lib/text/quarters.ts'
 
@@ -87,6 +88,7 @@ export function readWish(words: string[], databaseUrl: string | undefined): Wish
       '--session-manager needs a role for the instance, and --instance-profile is missing',
       '--instance-profile NAME, of a role with the policy AmazonSSMManagedInstanceCore',
     )
+  if (databaseUrl !== undefined && !values.end) refuseLocal(databaseUrl)
   const quarter = quarterOf(text)
   return {
     quarter,
@@ -96,8 +98,8 @@ export function readWish(words: string[], databaseUrl: string | undefined): Wish
     end: values.end,
     maxHours: numberOf('max-hours', values['max-hours'], 4, MOST_HOURS),
     maxDollars: numberOf('max-dollars', values['max-dollars'], 2, MOST_DOLLARS),
-    instances: values.instance,
-    regions: values.region,
+    instances: [...new Set(values.instance)],
+    regions: [...new Set(values.region)],
     database,
     from,
     sshPort: portOf(values['ssh-port']),
@@ -151,6 +153,16 @@ function quarterOf(text: string): string {
   } catch (error) {
     throw new UsageError(`--quarter: ${messageOf(error)}`, '--quarter 2024Q3')
   }
+}
+
+/** A server of this machine is none that the instance could reach. */
+function refuseLocal(databaseUrl: string): void {
+  const { host, socket, shown } = parseAddress(databaseUrl)
+  if (socket === undefined && !/^(localhost$|127\.|::1$)/.test(host)) return
+  throw new UsageError(
+    `DATABASE_URL is ${shown}, a server of this machine, which the instance cannot reach`,
+    'unset DATABASE_URL: the instance has a database of its own, which comes back as a file',
+  )
 }
 
 function transcriptsOf(word: string | undefined, quarter: string, databaseUrl: string | undefined): string | undefined {

@@ -4,29 +4,28 @@
 
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { appendFile, mkdir, readFile, rename, rm } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { $ } from 'zx'
-import { type Call, type Cloud, homeRegion, isPassing, openCloud, whoAmI } from '../lib/cloud/aws.ts'
+import { type Call, type Cloud, homeRegion, isPassing, openCloud, timeOf, whoAmI } from '../lib/cloud/aws.ts'
 import { callersAddress } from '../lib/cloud/callers-address.ts'
 import { defaultChoices, placesOf } from '../lib/cloud/choices.ts'
 import * as ec2 from '../lib/cloud/ec2.ts'
 import { type Gate, type Notes, readNotes, writeNotes } from '../lib/cloud/notes.ts'
-import { EMBEDDED_SENTENCES, SENTENCES_A_FIRM } from '../lib/cloud/plan.ts'
+import { EMBEDDED_SENTENCES } from '../lib/cloud/plan.ts'
 import { type Backup, begin, bring, bringBack, bytesIn, news, tellToStop } from '../lib/cloud/quarter-there.ts'
-import { type Machine, makeKeys, runThere, Unreachable } from '../lib/cloud/remote.ts'
-import { closeGate, openGate } from '../lib/cloud/security-group.ts'
+import { fingerprintOf, type Machine, makeKeys, Unreachable } from '../lib/cloud/remote.ts'
+import { closeGate, openGate, openGates } from '../lib/cloud/security-group.ts'
 import { userData } from '../lib/cloud/user-data.ts'
 import { codeVersion } from '../lib/code-version.ts'
 import { takeLock } from '../lib/db/embedded/lock.ts'
 import { messageOf, UsageError, UserError } from '../lib/errors.ts'
-import { isLeaving, leave, leaving, pause, Stopped, stopIfLeaving, stopped } from '../lib/leaving.ts'
-import { duration, say, thousands, warn } from '../lib/log.ts'
+import { isLeaving, leave, pause, Stopped, stopIfLeaving, stopped } from '../lib/leaving.ts'
+import { duration, goOnUnheard, say, thousands, warn } from '../lib/log.ts'
 import { environmentOfInstance, keepLibrariesQuiet, readSettings, SHIPPED_MODEL } from '../lib/settings.ts'
-import { renderTable } from '../lib/text/table.ts'
+import { affordable, dollarsAndCents, expectations, hoursLeft, isWanted, priceOf, sayOffer } from './provision-offer.ts'
 import { HELP, readWish, type Wish } from './provision-wish.ts'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
@@ -35,19 +34,27 @@ const DOOR = join(ROOT, 'bin/quarterdeck.mjs')
 // The shipped samples have 153 bytes a sentence; .gz packs text to a quarter.
 const BYTES_A_SENTENCE = 153
 const PACKED = 4
-// Ubuntu and packages take 6 GB, the libraries of a card 3, and a quarter of 2,000,000 sentences 6 as tables and 4 as a backup.
-const DISK_GIGABYTES = 40
-// In less than this an instance is set up and does nothing yet.
-const LEAST_HOURS = 1 / 6
+// Ubuntu and packages take 6 GB, the libraries of a card 3; a quarter of 2,000,000 sentences 6 as tables, as much again while the
+// index is built, and 4 as a backup. The disk of an hour costs two thirds of a cent.
+const DISK_GIGABYTES = 60
 // How often an instance is asked what is new; nobody reads faster.
 const LOOK_MILLISECONDS = 2000
-// A machine takes one to two minutes to start; one that is said to run and is silent for five has lost its network, or hangs.
+// A machine takes one to two minutes to start, and one that nothing can be brought to for five is behind a firewall.
 const PATIENCE_SECONDS = 300
-// Told to leave, an instance puts its work down in 12 seconds and then writes a backup, which for a large quarter takes a minute.
+// Work that is under way may wait for a line that comes back: longer than a router needs, or a walk home with the laptop.
+const SILENCE_SECONDS = 1800
+// Told to leave, an instance puts its work down in 12 seconds and writes a backup, a large one in a minute; a line of 10 MB a
+// second brings the 1.6 KB of a sentence back.
 const FAREWELL_SECONDS = 120
-const LEASE_MILLISECONDS = 65_000
+const SENTENCES_BACK_A_SECOND = 6000
 // Of spot instances of this kind one in ten or twenty is taken away a month; six in a quarter are not chance.
 const MOST_INSTANCES = 6
+// A supervisor that ends without a word was killed, by the lack of memory mostly: once is chance.
+const MOST_BEGINNINGS = 3
+// EC2 may take so long to list an instance that was asked for a moment ago.
+const UNLISTED_MILLISECONDS = 60_000
+// What a process that was killed had in hand is free after a minute, and db-stop waits for nobody.
+const LEASE_MILLISECONDS = 65_000
 
 const AGAIN = 'the same command goes on where it was'
 const OUT_OF_LIMIT = 'the limit of hours or dollars was reached before the quarter was done'
@@ -57,9 +64,14 @@ type Trip = {
   cloud: Cloud
   /** Keys, notes, log and checkpoint of this quarter. */
   folder: string
+  /** Fingerprint of the key of this folder. */
+  key: string
   notes: Notes
   places: ec2.Place[]
+  /** Where the rows lie: undefined is the server of DATABASE_URL, the others are the instance's own. */
   database: 'embedded' | 'postgres' | undefined
+  /** Some; 0 where the transcripts are not here. */
+  sentences: number
 }
 
 type Ending = { how: 'done' | 'failed' | 'stopped' | 'taken'; message: string }
@@ -69,35 +81,19 @@ const settings = readSettings()
 
 async function story(wish: Wish): Promise<void> {
   const home = wish.regions[0] ?? (await homeRegion())
-  const choices = choicesOf(wish, home)
   const cloud = openCloud({ dryRun: wish.dryRun, ...(wish.dryRun && { onCall: sayCall }) })
   const { account, arn } = await whoAmI(cloud, home)
   say(`provision ${wish.quarter}: account ${account}, as ${arn}, at home in ${home}`)
-  const folder = join(settings.home, 'provision', wish.quarter)
-  const isNew = !existsSync(join(folder, 'key'))
-  if (!wish.dryRun) await makeKeys(folder)
-  if (!(await takeLock(folder, folder)))
-    throw new UserError(
-      `another provision of ${wish.quarter} is at work on this machine`,
-      'wait for it, or end it first',
-    )
-  const notes = await readNotes(folder)
-  const regions = [...new Set([...choices, ...notes.gates].map(one => one.region))]
-  const there = await ec2.findInstances(cloud, regions, wish.quarter)
-  const database = await databaseOf(wish)
+  const trip = await prepare(wish, cloud)
+  const choices = choicesOf(wish, home)
+  const { notes } = trip
+  const known = [...choices, ...notes.gates, ...(notes.rented ? [notes.rented] : [])].map(one => one.region)
+  const regions = [...new Set([home, ...known])]
+  const there = await instancesThere(trip, regions)
+  if (wish.end) return await endAll(trip, there, regions)
 
-  if (wish.end) return await endAll({ wish, cloud, folder, notes, places: [], database }, there)
-  if (there.length > 0 && isNew)
-    throw new UserError(
-      `${there.map(nameOf).join(' and ')} works on ${wish.quarter} already, and its key is not in ${folder}`,
-      `go on where it was rented, or end it: node bin/provision.mjs --quarter ${wish.quarter} --end`,
-    )
-  const { places, notes: remarks } = await placesOf(cloud, choices, { ...(wish.subnet && { subnet: wish.subnet }) })
-  for (const remark of remarks) say(`  ${remark}`)
-  const trip = { wish, cloud, folder, notes, places, database }
-  if (there.length > 0) say(`provision: ${there.map(nameOf).join(' and ')} is still there: going on with it`)
-  else if (!(await isAgreed(trip))) return say('provision: nothing was rented')
-
+  trip.places = await placesFor(trip, choices, there)
+  if (there.length === 0 && !(await isAgreed(trip))) return say('provision: nothing was rented')
   let ending: Ending
   try {
     await startDatabase(trip)
@@ -107,6 +103,29 @@ async function story(wish: Wish): Promise<void> {
     await stopDatabase(trip)
   }
   await tellTheEnd(trip, ending)
+}
+
+/** Keys and notes of the quarter, which no other provision of this machine has in hand. */
+async function prepare(wish: Wish, cloud: Cloud): Promise<Trip> {
+  const results = resultsOf(wish)
+  if (!wish.end && existsSync(results))
+    throw new UserError(`${results} is there already, and the results would overwrite it`, `mv ${results} elsewhere`)
+  const folder = join(settings.home, 'provision', wish.quarter)
+  // Ending needs no key, and nothing of it stays here.
+  const isKept = !wish.dryRun && (!wish.end || existsSync(folder))
+  if (isKept) {
+    await makeKeys(folder)
+    if (!(await takeLock(folder, folder, undefined, 'provision')))
+      throw new UserError(
+        `another provision of ${wish.quarter} is at work on this machine`,
+        'wait for it, or end it first: Ctrl-C where it runs',
+      )
+  }
+  const key = isKept ? await fingerprintOf(folder) : ''
+  const sentences = wish.transcripts === undefined ? 0 : (await bytesIn(wish.transcripts, PACKED)) / BYTES_A_SENTENCE
+  const own = wish.database ?? (sentences > EMBEDDED_SENTENCES ? 'postgres' : 'embedded')
+  const database = settings.databaseUrl === undefined ? own : undefined
+  return { wish, cloud, folder, key, notes: await readNotes(folder), places: [], database, sentences }
 }
 
 /** Types and regions in the order in which they are tried: on the spot market first, at last one that nobody takes away. */
@@ -120,31 +139,56 @@ function choicesOf({ instances, regions }: Wish, home: string): ec2.Choice[] {
   ]
 }
 
-/** Where the rows of the quarter lie: undefined is the server of DATABASE_URL, the others are the instance's own. */
-async function databaseOf({ database, transcripts }: Wish): Promise<Trip['database']> {
-  if (settings.databaseUrl !== undefined) return undefined
-  if (database !== undefined || transcripts === undefined) return database ?? 'embedded'
-  return (await sentencesIn(transcripts)) > EMBEDDED_SENTENCES ? 'postgres' : 'embedded'
+/** What an earlier provision of this quarter left running; what it rented and is gone is added up. */
+async function instancesThere(trip: Trip, regions: readonly string[]): Promise<ec2.Instance[]> {
+  const { wish, cloud, key, notes } = trip
+  let there = await ec2.findInstances(cloud, regions, wish.quarter)
+  const { rented } = notes
+  const since = rented === undefined ? Infinity : timeOf(cloud) - Date.parse(rented.at)
+  if (rented !== undefined && there.length === 0 && since < UNLISTED_MILLISECONDS) {
+    say('provision: an instance was asked for a moment ago: waiting until it would be listed')
+    await pause(UNLISTED_MILLISECONDS - since)
+    there = await ec2.findInstances(cloud, regions, wish.quarter)
+  }
+  if (rented !== undefined && there.length === 0)
+    await settle(trip, Math.min(since, Date.parse(rented.ends) - Date.parse(rented.at)))
+  if (wish.end) return there
+  const foreign = there.filter(instance => instance.key !== key && !wish.dryRun)
+  if (foreign.length > 0)
+    throw new UserError(
+      `${foreign.map(nameOf).join(' and ')} works on ${wish.quarter} already, and was rented elsewhere: its key is not here`,
+      `go on where it was rented, or end it: node bin/provision.mjs --quarter ${wish.quarter} --end`,
+    )
+  if (there.length > 0) say(`provision: ${there.map(nameOf).join(' and ')} is still there: going on with it`)
+  return there
 }
 
-async function sentencesIn(transcripts: string): Promise<number> {
-  return ((await bytesIn(transcripts)) * (transcripts.endsWith('.gz') ? PACKED : 1)) / BYTES_A_SENTENCE
+/** Where to rent; where something is rented already, nothing of this may keep us from it. */
+async function placesFor(trip: Trip, choices: ec2.Choice[], there: readonly ec2.Instance[]): Promise<ec2.Place[]> {
+  const { wish, cloud } = trip
+  try {
+    const { places, notes } = await placesOf(cloud, choices, { ...(wish.subnet && { subnet: wish.subnet }) })
+    for (const note of notes) say(`  ${note}`)
+    return there.length > 0 ? places : affordable(trip, places)
+  } catch (error) {
+    if (there.length === 0 || !(error instanceof UserError)) throw error
+    warn(error.message)
+    return []
+  }
 }
 
-/** Shows what will be done, where, and for how much; true when the person wants it. */
+/** Shows what will be done, where, and for how much; true when it may be, and the person wants it. */
 async function isAgreed(trip: Trip): Promise<boolean> {
-  const { wish, places, database, notes } = trip
-  const sentences = wish.transcripts === undefined ? 0 : await sentencesIn(wish.transcripts)
+  const { wish, cloud, places, database, notes, sentences } = trip
+  const { run, names } = await expectations(places[0], sentences, settings)
   const spent = notes.dollars > 0 ? `, of which ${dollarsAndCents(notes.dollars)} are spent` : ''
-  const { run, names } = await expectations(places[0], sentences)
+  const advice = wish.instances.length === 0 ? '; a card brings it nothing: --instance c7i.2xlarge' : ''
   const facts = {
     program: `quarterdeck ${codeVersion()}`,
     transcripts: wish.transcripts
       ? `${wish.transcripts}, some ${thousands(sentences)} sentences`
       : 'in the database already',
-    model: needsCard()
-      ? String(settings.model)
-      : `${SHIPPED_MODEL}; a card brings it nothing, --instance c7i.2xlarge is enough`,
+    model: needsCard() ? String(settings.model) : SHIPPED_MODEL + advice,
     names,
     database:
       database === undefined
@@ -153,63 +197,9 @@ async function isAgreed(trip: Trip): Promise<boolean> {
     expected: run,
     limit: `${wish.maxHours} h or ${dollarsAndCents(wish.maxDollars)}${spent}: then the instance ends itself, whatever happens here`,
   }
-  for (const [what, value] of Object.entries(facts)) say(`  ${what.padEnd(11)}  ${value}`)
-  const rows = choicesIn(places).map((zones, i) => {
-    const [first] = zones
-    const hours = hoursLeft(trip, first)
-    const most = first.mostDollarsPerHour
-    return [
-      String(i + 1),
-      first.instanceType,
-      first.market,
-      zones.map(({ zone, region }, at) => (at === 0 ? zone : zone.replace(region, ''))).join(', '),
-      priceOf(first),
-      duration(hours * 3600),
-      most === undefined ? 'unknown' : dollarsAndCents(most * hours),
-    ]
-  })
-  const right = { align: 'right' } as const
-  const columns = ['order', 'instance', 'market', 'where', 'an hour', 'at most', 'for'].map((title, i) => ({
-    title,
-    ...(i > 3 && right),
-  }))
-  say(`\n${renderTable(columns, rows, undefined)}\n`)
-  if (wish.yes || wish.dryRun) return true
-  if (process.stdin.isTTY !== true)
-    throw new UsageError('nobody is here to be asked whether to rent it', 'the same command with --yes')
-  say('Rent the first of these that can be had? [y/N]')
-  const lines = createInterface({ input: process.stdin })
-  leaving.addEventListener('abort', () => lines.close())
-  for await (const line of lines) return /^y(es)?$/i.test(line.trim())
-  stopIfLeaving()
-  return false
-}
-
-/** What `quarterdeck plan` expects of a place and of the names; a reason where it does not know. */
-async function expectations(
-  { instanceType, market }: ec2.Place,
-  sentences: number,
-): Promise<{ run: string; names: string }> {
-  const byKeywords = 'by keywords (XAI_API_KEY is not set)'
-  const by = (cost: string) => (settings.chatKey === undefined ? byKeywords : `by ${settings.chatModel}, ${cost}`)
-  if (sentences === 0) return { run: 'unknown: the transcripts are not here', names: by('at a cost unknown') }
-  const firms = Math.max(1, Math.round(sentences / SENTENCES_A_FIRM))
-  const words = ['plan', '--firms', firms, '--sentences', Math.max(firms, Math.round(sentences)), '--json']
-  const { exitCode, stdout } = await $({ nothrow: true, quiet: true })`${process.execPath} ${DOOR} ${words}`
-  if (exitCode !== 0)
-    return { run: 'unknown: quarterdeck plan does not know this model', names: by('at a cost unknown') }
-  const { rows, naming } = JSON.parse(stdout) as {
-    rows: { instance: string; market: string; hours: number; dollars: number }[]
-    naming: { dollars: number | null }
-  }
-  const row = rows.find(one => one.instance === instanceType && one.market === market)
-  return {
-    run:
-      row === undefined
-        ? `unknown: the price table has no ${instanceType}`
-        : `${duration(row.hours * 3600)}, ${dollarsAndCents(row.dollars)} on the first of these (quarterdeck plan)`,
-    names: by(naming.dollars === null ? 'at a price unknown' : `some ${dollarsAndCents(naming.dollars)} more`),
-  }
+  sayOffer(facts, trip, places)
+  await ec2.mayLaunch(cloud, places[0], await launchIn(trip, places[0]))
+  return wish.yes || wish.dryRun || (await isWanted())
 }
 
 /** Goes on with an instance that is there, or rents one; and another one as long as they are taken away. */
@@ -219,7 +209,7 @@ async function rentUntilDone(trip: Trip, there: readonly ec2.Instance[]): Promis
   let instance: ec2.Instance | undefined = first
   let places = trip.places
   for (let rented = 1; rented <= MOST_INSTANCES; rented++) {
-    if (instance === undefined) ({ instance, places } = await rent(trip, places))
+    if (instance === undefined) ({ instance, places } = await rent(trip, affordable(trip, places)))
     const ending = await useAndGiveBack(trip, instance)
     if (ending.how !== 'taken') return ending
     say(`provision: ${nameOf(instance)} ${ending.message}: going on with the next`)
@@ -229,7 +219,7 @@ async function rentUntilDone(trip: Trip, there: readonly ec2.Instance[]): Promis
   }
   throw new UserError(
     `${MOST_INSTANCES} instances were taken away before the quarter was done`,
-    'the same command goes on; on demand nobody takes it away, and docs/operations.md says how to do without an instance',
+    `${AGAIN}; on demand nobody takes it away, and docs/operations.md says how to do without an instance`,
   )
 }
 
@@ -238,39 +228,52 @@ async function rent(
   trip: Trip,
   places: readonly ec2.Place[],
 ): Promise<{ instance: ec2.Instance; places: ec2.Place[] }> {
-  const { wish, cloud, folder } = trip
-  const cidr = wish.sessionManager
-    ? undefined
-    : (wish.from ?? (wish.dryRun ? 'YOUR-ADDRESS/32' : await callersAddress()))
+  const { wish, cloud } = trip
+  const cidr = await addressHere(trip)
   for (const [i, place] of places.entries()) {
     stopIfLeaving()
-    const ends = new Date(Date.now() + hoursLeft(trip, place) * 3600_000)
-    const group = await letIn(trip, place, cidr)
     say(`provision: asking for ${place.instanceType} (${place.market}) in ${place.zone}, ${priceOf(place)} an hour`)
-    const answer = await ec2.launch(cloud, place, {
-      image: await ec2.imageOf(cloud, place.region, wish.image),
-      group,
-      moreGroups: wish.securityGroups,
-      userData: userData({ ...(await keysOf(trip)), sshPort: wish.sshPort, ends, user: wish.sshUser }),
-      quarter: wish.quarter,
-      ends,
-      diskGigabytes: DISK_GIGABYTES,
-      // The same for all attempts of one call, so that an answer that is lost rents nothing twice.
-      clientToken: createHash('sha256').update(`${folder} ${place.zone} ${Date.now()}`).digest('hex').slice(0, 64),
-      instanceProfile: wish.instanceProfile,
+    const group = await letIn(trip, place, cidr)
+    const what = { ...(await launchIn(trip, place)), group }
+    await noteLaunch(trip, place, what.ends)
+    const answer = await ec2.launch(cloud, place, what).catch(async error => {
+      // An answer that never came may have rented something all the same.
+      const found = await ec2.findInstances(cloud, [place.region], wish.quarter)
+      for (const one of found.filter(instance => instance.key === trip.key)) await giveBack(trip, one)
+      throw error
     })
     if ('instance' in answer) {
-      say(
-        `provision: ${wish.dryRun ? 'would have' : 'rented'} ${nameOf(answer.instance)}; it ends itself at ${ends.toISOString()} at the latest`,
-      )
+      const until = `it ends itself at ${what.ends.toISOString()} at the latest`
+      say(`provision: ${wish.dryRun ? 'would have' : 'rented'} ${nameOf(answer.instance)}; ${until}`)
       return { instance: answer.instance, places: places.slice(i + 1) }
     }
     say(`provision: not to be had: ${answer.refused}`)
   }
+  await settle(trip, 0)
   throw new UserError(
     `none of ${places.length} places has an instance for us`,
     'the same command in an hour; another --region or --instance; or no card: --instance c7i.2xlarge (docs/operations.md)',
   )
+}
+
+async function launchIn(trip: Trip, place: ec2.Place): Promise<ec2.Launch> {
+  const { wish, cloud, folder, key } = trip
+  const ends = new Date(timeOf(cloud) + hoursLeft(trip, place) * 3600_000)
+  const text = (name: string) => (wish.dryRun ? `(${name})` : readFile(join(folder, name), 'utf8'))
+  const hostKey = { private: await text('host-key'), public: await text('host-key.pub') }
+  const authorizedKey = await text('key.pub')
+  return {
+    image: await ec2.imageOf(cloud, place.region, wish.image),
+    moreGroups: wish.securityGroups,
+    userData: userData({ authorizedKey, hostKey, sshPort: wish.sshPort, ends, user: wish.sshUser }),
+    quarter: wish.quarter,
+    ends,
+    key,
+    diskGigabytes: DISK_GIGABYTES,
+    // The same for all attempts of one launch, so that an answer that is lost rents nothing twice.
+    clientToken: createHash('sha256').update(`${folder} ${place.zone} ${Date.now()}`).digest('hex'),
+    ...(wish.instanceProfile !== undefined && { instanceProfile: wish.instanceProfile }),
+  }
 }
 
 /** Whatever happens on it: when this is over the instance is given back. */
@@ -290,7 +293,7 @@ async function useAndGiveBack(trip: Trip, instance: ec2.Instance): Promise<Endin
 }
 
 async function use(trip: Trip, rented: ec2.Instance): Promise<Ending> {
-  const { wish, cloud, folder, database } = trip
+  const { wish, cloud, folder } = trip
   if (wish.dryRun) return dryUse(trip)
   let instance: ec2.Instance
   try {
@@ -308,35 +311,28 @@ async function use(trip: Trip, rented: ec2.Instance): Promise<Ending> {
     keys: folder,
     bySessionManager: wish.sessionManager,
   }
-  const gone = await reach(trip, instance, machine)
-  if (gone !== undefined) return gone
-  const before = await news(machine, 0)
-  if (!before.alive && before.state?.state !== 'done') {
-    const checkpoint = database !== undefined && existsSync(checkpointOf(trip)) ? checkpointOf(trip) : undefined
-    const model = folderOfModel()
-    const { transcripts, quarter } = wish
-    const environment = environmentOfInstance(priceAtLaunch(trip, instance))
-    await bring(machine, { root: ROOT, version: codeVersion(), transcripts, model, checkpoint, environment })
-    await begin(machine, { quarter, transcripts, checkpoint, needsCard: needsCard(), database })
-  }
-  return await follow(trip, instance, machine)
+  // This machine may have another address than when it was rented.
+  await letInAgain(trip, instance)
+  say(`provision: waiting for ssh at ${machine.address}`)
+  return (await reach(trip, instance, machine)) ?? (await follow(trip, instance, machine))
 }
 
-/** Waits until ssh answers; an ending where there is no instance any more. */
+/** Brings what is needed and begins the work, again while ssh fails; an ending where there is no instance any more. */
 async function reach(trip: Trip, instance: ec2.Instance, machine: Machine): Promise<Ending | undefined> {
-  say(`provision: waiting for ssh at ${machine.address}`)
-  const began = performance.now()
+  let heardAt = performance.now()
   for (;;) {
     stopIfLeaving()
     try {
-      await runThere(machine, 'true', { signal: leaving })
+      const { alive, state } = await news(machine, 0)
+      heardAt = performance.now()
+      if (!alive && state?.state !== 'done') await bringAndBegin(trip, instance, machine)
       return undefined
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error
       stopIfLeaving()
-      const ending = await endingOf(trip, instance)
-      if (ending !== undefined) return ending
-      if (performance.now() - began > PATIENCE_SECONDS * 1000)
+      const found = await lookAt(trip, instance)
+      if (typeof found === 'object') return found
+      if (performance.now() - heardAt > PATIENCE_SECONDS * 1000)
         throw new UserError(
           `${nameOf(instance)} runs and does not answer by ssh: ${error.message}`,
           'a firewall may be in between: --ssh-port 443, --from with the address that it shows, or --session-manager',
@@ -346,18 +342,32 @@ async function reach(trip: Trip, instance: ec2.Instance, machine: Machine): Prom
   }
 }
 
+async function bringAndBegin(trip: Trip, instance: ec2.Instance, machine: Machine): Promise<void> {
+  const { wish, database } = trip
+  const { transcripts, quarter } = wish
+  const checkpoint = database !== undefined && existsSync(checkpointOf(trip)) ? checkpointOf(trip) : undefined
+  // A model that is a folder of this machine has to be brought.
+  const model = settings.model !== undefined && existsSync(settings.model) ? resolve(settings.model) : undefined
+  const environment = environmentOfInstance(placeOf(trip, instance)?.dollarsPerHour)
+  await bring(machine, { root: ROOT, version: codeVersion(), transcripts, model, checkpoint, environment })
+  await begin(machine, { quarter, transcripts, checkpoint, needsCard: needsCard(), database })
+}
+
 /** Reads along until the work is over or the instance is gone; told to leave, tells the work, and waits for its backup. */
 async function follow(trip: Trip, instance: ec2.Instance, machine: Machine): Promise<Ending> {
-  const log = join(trip.folder, 'log')
+  const { folder, cloud, sentences, database } = trip
+  const farewellSeconds = FAREWELL_SECONDS + (database === undefined ? 0 : sentences / SENTENCES_BACK_A_SECOND)
+  const time = instance.ends === undefined ? Infinity : instance.ends.getTime() - farewellSeconds * 1000
   let read = 0
+  let beginnings = 1
   let silentSince: number | undefined
-  let toldAt: number | undefined
+  let told: { at: number; why: 'leaving' | 'limit' } | undefined
   for (;;) {
     try {
-      const isTime = instance.ends !== undefined && Date.now() > instance.ends.getTime() - FAREWELL_SECONDS * 1000
-      if ((isLeaving() || isTime) && toldAt === undefined) {
-        if (isTime) say(`provision: ${nameOf(instance)} is near its limit: bringing back what is done`)
-        toldAt = performance.now()
+      const why = isLeaving() ? 'leaving' : timeOf(cloud) > time ? 'limit' : undefined
+      if (why !== undefined && told === undefined) {
+        if (why === 'limit') say(`provision: ${nameOf(instance)} is near its limit: bringing back what is done`)
+        told = { at: performance.now(), why }
         await tellToStop(machine)
       }
       const { text, bytes, state, alive } = await news(machine, read)
@@ -365,77 +375,119 @@ async function follow(trip: Trip, instance: ec2.Instance, machine: Machine): Pro
       silentSince = undefined
       if (text !== '') {
         say(text.trimEnd())
-        await appendFile(log, text, { mode: 0o600 })
+        await appendFile(join(folder, 'log'), text, { mode: 0o600 })
       }
       if (state !== undefined && state.state !== 'running') {
-        if (state.backup !== null) await fetchResults(trip, machine, state.backup, state.state === 'done')
+        const isHere =
+          state.backup === null || (await fetchResults(trip, instance, machine, state.backup, state.state === 'done'))
         if (state.state === 'interrupted') return { how: 'taken', message: 'is taken away' }
-        if (state.state === 'stopped' && !isLeaving()) return { how: 'stopped', message: OUT_OF_LIMIT }
+        if (state.state === 'done' && !isHere)
+          return { how: 'failed', message: 'the quarter was done, and its results did not get here' }
+        if (state.state === 'stopped' && told?.why === 'limit') return { how: 'stopped', message: OUT_OF_LIMIT }
         return { how: state.state, message: state.message }
       }
-      if (!alive && bytes === 0) {
-        if (isLeaving()) throw stopped()
-        return {
-          how: 'failed',
-          message: 'the work on the instance ended without a word, as after kill -9 or out of memory',
-        }
+      if (!alive && bytes === 0 && told === undefined) {
+        const silently = 'the work on the instance ended without a word, as after kill -9 or where memory ran out'
+        if (++beginnings > MOST_BEGINNINGS) return { how: 'failed', message: `${silently}, ${MOST_BEGINNINGS} times` }
+        warn(`${silently}: beginning again`)
+        await bringAndBegin(trip, instance, machine)
       }
+      if (!alive && told !== undefined) throw stopped()
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error
-      const ending = await endingOf(trip, instance)
-      if (ending !== undefined) return ending
-      silentSince ??= performance.now()
-      if (performance.now() - silentSince > PATIENCE_SECONDS * 1000)
-        return { how: 'taken', message: `has not answered for ${duration(PATIENCE_SECONDS)}` }
+      const found = await lookAt(trip, instance)
+      if (typeof found === 'object') return found
+      if (found === 'running' && silentSince === undefined) await letInAgain(trip, instance)
+      // Where the cloud cannot be asked either, it is this machine that is off the net, and the work goes on without it.
+      silentSince = found === 'running' ? (silentSince ?? performance.now()) : undefined
+      if (silentSince !== undefined && performance.now() - silentSince > SILENCE_SECONDS * 1000)
+        return { how: 'taken', message: `has not answered for ${duration(SILENCE_SECONDS)}` }
     }
-    if (hurry.signal.aborted || (toldAt !== undefined && performance.now() - toldAt > FAREWELL_SECONDS * 1000))
-      throw stopped()
-    await (isLeaving()
-      ? sleep(LOOK_MILLISECONDS, undefined, { signal: hurry.signal }).catch(() => {})
-      : pause(LOOK_MILLISECONDS))
+    if (hurry.signal.aborted || (told && performance.now() - told.at > farewellSeconds * 1000)) throw stopped()
+    await (isLeaving() ? unhurried(LOOK_MILLISECONDS) : pause(LOOK_MILLISECONDS))
   }
 }
 
-/** How it ended with an instance that does not answer; undefined while it is said to run, or nobody can say. */
-async function endingOf({ cloud }: Trip, instance: ec2.Instance): Promise<Ending | undefined> {
+/** How it ended with an instance that does not answer; `running` where it is said to run, `unknown` where nobody can be asked. */
+async function lookAt({ cloud }: Trip, instance: ec2.Instance): Promise<Ending | 'running' | 'unknown'> {
   try {
     const { state, why, taken } = await ec2.stateOf(cloud, instance)
-    if (state === 'running' || state === 'pending') return undefined
-    if (instance.ends !== undefined && new Date() >= instance.ends) return { how: 'stopped', message: OUT_OF_LIMIT }
+    if (state === 'running' || state === 'pending') return 'running'
     if (taken) return { how: 'taken', message: `was taken away (${why})` }
+    if (instance.ends !== undefined && timeOf(cloud) >= instance.ends.getTime())
+      return { how: 'stopped', message: OUT_OF_LIMIT }
     return { how: 'failed', message: `${nameOf(instance)} is ${state}, and not by us (${why || 'no reason is given'})` }
   } catch (error) {
-    // The way to the cloud may be cut as well: then this machine is off the net, not the instance.
     if (!isPassing(error)) warn(messageOf(error))
-    return undefined
+    return 'unknown'
   }
 }
 
-/** The rows of the quarter, in a backup file: whole, they are the results; of a quarter half done, the next instance's start. */
-async function fetchResults(trip: Trip, machine: Machine, backup: Backup, isDone: boolean): Promise<void> {
+/**
+ * The rows of the quarter, in a backup file: whole, they are the results; of a quarter half done, the next instance's start. Again
+ * and again while the instance is there, whose own limit is the end of it; false when they are not here.
+ */
+async function fetchResults(
+  trip: Trip,
+  instance: ec2.Instance,
+  machine: Machine,
+  backup: Backup,
+  isDone: boolean,
+): Promise<boolean> {
   const file = checkpointOf(trip)
-  try {
-    await bringBack(machine, backup, file, hurry.signal)
-  } catch (error) {
-    // What was brought back before stays; an instance that is being taken away has two minutes.
-    if (isDone || !(error instanceof Unreachable)) throw error
-    return warn(`what was done on ${machine.id} could not be brought back: ${error.message}`)
+  for (;;) {
+    try {
+      await bringBack(machine, backup, file, hurry.signal)
+      // mv, because the two may be on different disks.
+      if (isDone) await $`mv ${file} ${resultsOf(trip.wish)}`
+      return true
+    } catch (error) {
+      // A line that breaks comes back, and on a full disk somebody may make room.
+      warn(`${backup.file} of ${instance.id} is not here yet: ${messageOf(error)}`)
+      if (hurry.signal.aborted || typeof (await lookAt(trip, instance)) === 'object') return false
+      await unhurried(LOOK_MILLISECONDS)
+    }
   }
-  if (isDone) await rename(file, resultsOf(trip.wish)).catch(() => $`mv ${file} ${resultsOf(trip.wish)}`) // to another disk
 }
 
 async function giveBack(trip: Trip, instance: ec2.Instance): Promise<void> {
-  const { wish, cloud, folder, notes } = trip
+  const { wish, cloud } = trip
   say(`provision: giving back ${nameOf(instance)}`)
   await ec2.terminate(cloud, instance, sayOnce('not ended yet'))
-  const hours = (Date.now() - instance.launchedAt.getTime()) / 3600_000
-  // Linux is billed by the second, and for a minute at least.
-  const cost = (priceAtLaunch(trip, instance) ?? 0) * Math.max(hours, 1 / 60)
-  notes.dollars += cost
-  notes.hours += hours
+  if (wish.dryRun) {
+    trip.notes.rented = undefined
+    return
+  }
+  const ran = timeOf(cloud) - instance.launchedAt.getTime()
+  const cost = await settle(trip, ran, placeOf(trip, instance)?.dollarsPerHour)
+  say(`provision: ${nameOf(instance)} is given back after ${duration(ran / 1000)}; some ${dollarsAndCents(cost)}`)
+}
+
+/** Notes what is about to be rented, so that it counts even if nobody hears of its end. */
+async function noteLaunch({ wish, cloud, folder, notes }: Trip, place: ec2.Place, ends: Date): Promise<void> {
+  const { region, dollarsPerHour = 0 } = place
+  notes.rented = { region, at: new Date(timeOf(cloud)).toISOString(), ends: ends.toISOString(), dollarsPerHour }
   if (!wish.dryRun) await writeNotes(folder, notes)
-  if (!wish.dryRun)
-    say(`provision: ${nameOf(instance)} is given back after ${duration(hours * 3600)}; some ${dollarsAndCents(cost)}`)
+}
+
+/** Adds up an instance that is gone; its dollars. Linux is billed by the second, and for a minute at least. */
+async function settle(
+  { wish, folder, notes }: Trip,
+  milliseconds: number,
+  rate = notes.rented?.dollarsPerHour ?? 0,
+): Promise<number> {
+  const hours = milliseconds === 0 ? 0 : Math.max(milliseconds / 3600_000, 1 / 60)
+  notes.hours += hours
+  notes.dollars += hours * rate
+  notes.rented = undefined
+  if (!wish.dryRun && existsSync(folder)) await writeNotes(folder, notes)
+  return hours * rate
+}
+
+/** Who may use ssh; nobody where Session Manager does it. */
+async function addressHere({ wish }: Trip): Promise<string | undefined> {
+  if (wish.sessionManager) return undefined
+  return wish.from ?? (wish.dryRun ? 'YOUR-ADDRESS/32' : await callersAddress())
 }
 
 /** Lets this machine in, and notes it, so that it is shut out again whatever happens in between. */
@@ -444,14 +496,24 @@ async function letIn(
   place: ec2.Place,
   cidr: string | undefined,
 ): Promise<string> {
-  const gate = { cidr, port: wish.sshPort, quarter: wish.quarter }
-  const group = await openGate(cloud, place.region, place.vpc, gate)
+  const group = await openGate(cloud, place.region, place.vpc, { cidr, port: wish.sshPort, quarter: wish.quarter })
   const isNoted = notes.gates.some(one => one.group === group && one.cidr === cidr && one.port === wish.sshPort)
   if (cidr !== undefined && !isNoted) {
     notes.gates.push({ region: place.region, group, cidr, port: wish.sshPort })
     if (!wish.dryRun) await writeNotes(folder, notes)
   }
   return group
+}
+
+/** The same for an instance that is there: this machine may have another address by now. */
+async function letInAgain(trip: Trip, instance: ec2.Instance): Promise<void> {
+  const place = trip.places.find(one => one.region === instance.region)
+  if (place === undefined) return
+  try {
+    await letIn(trip, place, await addressHere(trip))
+  } catch (error) {
+    warn(messageOf(error))
+  }
 }
 
 async function shutOut({ wish, cloud, folder, notes }: Trip): Promise<void> {
@@ -462,54 +524,54 @@ async function shutOut({ wish, cloud, folder, notes }: Trip): Promise<void> {
       open.push(gate)
     })
   notes.gates = open
-  if (!wish.dryRun) await writeNotes(folder, notes)
+  if (!wish.dryRun && existsSync(folder)) await writeNotes(folder, notes)
 }
 
 /** A database on RDS runs while it is needed; without RDS_INSTANCE there is nothing to start and nothing to stop. */
 async function startDatabase({ wish }: Trip): Promise<void> {
   if (settings.rdsInstance === undefined) return
-  if (wish.dryRun) return say(`would run: quarterdeck db-start, for ${settings.rdsInstance}`)
+  if (wish.dryRun) return say(`would start ${settings.rdsInstance}, as quarterdeck db-start does`)
   // Not by the command, which also connects: the instance has to reach the database, this machine need not.
   const { openRds } = await import('../lib/cloud/rds.ts')
   const { startOrRestore } = await import('../lib/cloud/rds-snapshot.ts')
   await startOrRestore(await openRds(settings.rdsInstance, 'provision'))
 }
 
-async function stopDatabase({ wish }: Trip): Promise<void> {
-  if (settings.rdsInstance === undefined) return
+async function stopDatabase({ wish, notes }: Trip): Promise<void> {
+  // An instance that could not be ended may still be at work in it.
+  if (settings.rdsInstance === undefined || notes.rented !== undefined) return
   if (wish.dryRun) return say(`would run: quarterdeck db-stop, for ${settings.rdsInstance}`)
   const dbStop = () => $({ stdio: 'inherit', nothrow: true })`${process.execPath} ${DOOR} db-stop`
   if ((await dbStop()).exitCode === 0) return
-  // It refuses while somebody has firms in hand; what an instance had that was taken away is free after a minute.
+  // It refuses while somebody has firms in hand, as an instance that was taken away still seems to have.
   await sleep(LEASE_MILLISECONDS)
   if ((await dbStop()).exitCode !== 0) warn(`${settings.rdsInstance} may still run, and cost: quarterdeck db-stop`)
 }
 
-/** --end: nothing of this quarter is left running, wherever and by whomever it was rented. */
-async function endAll(trip: Trip, there: readonly ec2.Instance[]): Promise<void> {
+/** --end: nothing of this quarter is left running, by whomever it was rented, and nobody is let in. */
+async function endAll(trip: Trip, there: readonly ec2.Instance[], regions: readonly string[]): Promise<void> {
   for (const instance of there) await giveBack(trip, instance)
+  for (const region of regions)
+    for (const gate of await openGates(trip.cloud, region)) trip.notes.gates.push({ region, ...gate })
   await shutOut(trip)
-  say(there.length === 0 ? `provision: nothing of ${trip.wish.quarter} is running` : 'provision: all is given back')
+  await stopDatabase(trip)
+  const what = there.length === 0 ? `nothing of ${trip.wish.quarter} is running` : 'all is given back'
+  say(`provision: ${what} in ${regions.join(', ')}`)
 }
 
 async function tellTheEnd({ wish, folder, notes, database }: Trip, { how, message }: Ending): Promise<void> {
   if (wish.dryRun) return say('provision: nothing was rented (--dry-run)')
-  const log = join(folder, 'log')
-  if (how === 'stopped')
-    throw new Stopped(
-      message,
-      message === OUT_OF_LIMIT ? 'the same command with more: --max-hours, --max-dollars' : AGAIN,
-    )
-  if (how !== 'done') throw new UserError(message, `see ${log}; ${AGAIN}`)
+  const more = message === OUT_OF_LIMIT ? 'the same command with more: --max-hours, --max-dollars' : AGAIN
+  if (how === 'stopped') throw new Stopped(message, more)
+  if (how !== 'done') throw new UserError(message, `see ${join(folder, 'log')}; ${AGAIN}`)
   say(`provision: ${wish.quarter} is done, for some ${dollarsAndCents(notes.dollars)}; nothing is left running`)
   if (database !== undefined)
     say(`  → node bin/quarterdeck.mjs db-restore ${resultsOf(wish)}, and index, themes, search as ever`)
-  // With it the keys go, and what was spent; a gate that is still open is noted.
+  // With it the keys go, and what was spent; a gate that is still open stays noted.
   await rm(folder, { recursive: true, force: true })
-  if (notes.gates.length > 0) {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
-    await writeNotes(folder, { hours: 0, dollars: 0, gates: notes.gates })
-  }
+  if (notes.gates.length === 0) return
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await writeNotes(folder, { hours: 0, dollars: 0, gates: notes.gates })
 }
 
 function resultsOf({ quarter }: Wish): string {
@@ -525,33 +587,13 @@ function needsCard(): boolean {
   return settings.model !== undefined && settings.model !== SHIPPED_MODEL
 }
 
-/** A model that is a folder of this machine has to be brought. */
-function folderOfModel(): string | undefined {
-  return settings.model !== undefined && existsSync(settings.model) ? resolve(settings.model) : undefined
+/** Where an instance was rented, as it is priced today. */
+function placeOf({ places }: Trip, { instanceType, market, zone }: ec2.Instance): ec2.Place | undefined {
+  return places.find(one => one.instanceType === instanceType && one.market === market && one.zone === zone)
 }
 
-/** Hours until the limits of a person, at the highest price that a place may come to. */
-function hoursLeft({ wish, notes }: Trip, place: ec2.Place): number {
-  const rate = place.mostDollarsPerHour
-  const hours = Math.min(
-    wish.maxHours - notes.hours,
-    rate === undefined ? Infinity : (wish.maxDollars - notes.dollars) / rate,
-  )
-  if (hours >= LEAST_HOURS) return hours
-  throw new UserError(
-    `${duration(Math.max(0, hours) * 3600)} are left for ${place.instanceType} of ${wish.maxHours} h and ${dollarsAndCents(wish.maxDollars)} (${duration(notes.hours * 3600)} and ${dollarsAndCents(notes.dollars)} are spent); ${duration(LEAST_HOURS * 3600)} are needed at least`,
-    'the same command with more: --max-hours, --max-dollars',
-  )
-}
-
-/** Places of one choice stand together: its zones in the order in which they are tried. */
-function choicesIn(places: readonly ec2.Place[]): ec2.Place[][] {
-  const choices = new Map<string, ec2.Place[]>()
-  for (const place of places) {
-    const name = `${place.instanceType} ${place.market} ${place.region}`
-    choices.set(name, [...(choices.get(name) ?? []), place])
-  }
-  return [...choices.values()]
+function nameOf({ id, instanceType, zone }: ec2.Instance): string {
+  return `${id} (${instanceType} in ${zone})`
 }
 
 /** Says what is waited for when that changes, and not at every look. */
@@ -563,42 +605,18 @@ function sayOnce(what: string): (why: string) => void {
   }
 }
 
-function priceOf({ dollarsPerHour }: ec2.Place): string {
-  return dollarsPerHour === undefined ? 'unknown' : `$${dollarsPerHour.toFixed(3)}`
-}
-
-function dollarsAndCents(amount: number): string {
-  return `$${amount.toFixed(2)}`
-}
-
-function priceAtLaunch({ places }: Trip, { instanceType, market, zone }: ec2.Instance): number | undefined {
-  return places.find(one => one.instanceType === instanceType && one.market === market && one.zone === zone)
-    ?.dollarsPerHour
-}
-
-function nameOf({ id, instanceType, zone }: ec2.Instance): string {
-  return `${id} (${instanceType} in ${zone})`
-}
-
-async function keysOf({
-  wish,
-  folder,
-}: Trip): Promise<{ authorizedKey: string; hostKey: { private: string; public: string } }> {
-  const text = (name: string) => (wish.dryRun ? `(${name})` : readFile(join(folder, name), 'utf8'))
-  return {
-    authorizedKey: await text('key.pub'),
-    hostKey: { private: await text('host-key'), public: await text('host-key.pub') },
-  }
+async function unhurried(milliseconds: number): Promise<void> {
+  await sleep(milliseconds, undefined, { signal: hurry.signal }).catch(() => {})
 }
 
 function sayCall({ service, name, region, input }: Call): void {
-  const isMade = /^(Describe|Get|List)/.test(name)
+  const isMade = /^(Describe|Get|List)/.test(name) || ('DryRun' in input && input.DryRun === true)
   say(`  ${isMade ? 'asked' : 'would ask'} ${service}:${name} in ${region} ${JSON.stringify(input)}`)
 }
 
 function dryUse({ wish, database }: Trip): Ending {
-  const words = [wish.transcripts, folderOfModel()].filter(Boolean).join(' and ')
-  say(`would wait until ssh answers, bring the program${words && ` and ${words}`}, and run there:`)
+  const what = ['the program', ...(wish.transcripts === undefined ? [] : [wish.transcripts])].join(' and ')
+  say(`would wait until ssh answers, bring ${what}, and run there:`)
   say(`  sh bin/instance/setup.sh${needsCard() ? ' --card' : ''}${database === 'postgres' ? ' --postgres' : ''}`)
   say(`  make quarter Q=${wish.quarter}, again whenever it fails, until it is done`)
   if (database !== undefined) say(`would bring back ${resultsOf(wish)}`)
@@ -609,12 +627,13 @@ function dryUse({ wish, database }: Trip): Ending {
 
 /** Aborted by the second Ctrl-C: nothing more is brought back. Giving the instance back goes on all the same. */
 const hurry = new AbortController()
+// A terminal that is closed must not end the program that gives the instance back.
+goOnUnheard()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => {
-    if (isLeaving()) return hurry.abort()
-    say(
-      `provision: ${signal}: bringing back what is done, then giving back the instance (again: without bringing back)`,
-    )
+    if (!isLeaving()) say(`provision: ${signal}: bringing back what is done, then giving the instance back`)
+    // A shell that ends may say so twice, and means no hurry.
+    else if (signal !== 'SIGHUP') hurry.abort()
     leave(`told to stop by ${signal}`)
   })
 try {

@@ -2,10 +2,11 @@
 // 0 done, 1 could not be done, 2 wrong command line, 75 run it again: the database went away, or the process was told to leave
 // (EX_TEMPFAIL of sysexits.h); 128 and the signal's number where a signal ended it with nothing to put away, as shells count.
 
+import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { type CAC, cac } from 'cac'
-import { commands } from '../commands/all.ts'
 import { watchForInterruption } from '../lib/cloud/spot-notice.ts'
 import { codeVersion } from '../lib/code-version.ts'
 import type { Command, FlagValues } from '../lib/command.ts'
@@ -49,12 +50,13 @@ try {
 }
 
 async function main(): Promise<void> {
-  const cli = describe()
+  const commands = await loadCommands()
+  const cli = describe(commands)
   const { options } = cli.parse(['node', 'quarterdeck', ...argv], { run: false })
   if (options.help || options.version) return
   const matched = cli.matchedCommand
   const command = commands.find(one => one.verb === matched?.name)
-  if (matched === undefined || command === undefined) return refuseVerb(cli)
+  if (matched === undefined || command === undefined) return refuseVerb(cli, commands)
   try {
     matched.checkUnknownOptions()
     matched.checkOptionValue()
@@ -85,7 +87,17 @@ async function main(): Promise<void> {
   // Pools and sessions are closed by their owners; whatever else keeps the process alive is a bug that must show.
 }
 
-function describe(): CAC {
+/** The one that was typed: loading the others takes longer than all else before it begins (m, 200 of 500 ms). Else all. */
+async function loadCommands(): Promise<readonly Command[]> {
+  const file = fileURLToPath(new URL(`../commands/${verb() === 'index' ? 'build-index' : verb()}.ts`, import.meta.url))
+  if (/^[a-z-]+$/.test(verb()) && existsSync(file)) {
+    const { command }: { command?: Command } = await import(file)
+    if (command?.verb === verb()) return [command]
+  }
+  return (await import('../commands/all.ts')).commands
+}
+
+function describe(commands: readonly Command[]): CAC {
   const cli = cac('quarterdeck')
   for (const command of commands) {
     const described = cli.command(`${command.verb}${command.words ? ` [...${command.words}]` : ''}`, command.summary)
@@ -111,7 +123,7 @@ function wrapped(text: string): string {
   return text.replace(/(.{1,80})(?: +|$)/g, '$1\n').trimEnd()
 }
 
-function refuseVerb(cli: CAC): void {
+function refuseVerb(cli: CAC, commands: readonly Command[]): void {
   const [verb] = argv
   if (verb === undefined) {
     cli.outputHelp()

@@ -12,6 +12,11 @@ function write(text: string): void {
   process.stderr.write(text)
 }
 
+/** For a program whose work goes on when its terminal is closed, or whoever read it is gone. */
+export function goOnUnheard(): void {
+  process.stderr.on('error', () => {})
+}
+
 function closeLine(): void {
   if (lineOpen) write('\r\x1b[2K')
   lineOpen = false

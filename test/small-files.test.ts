@@ -116,6 +116,7 @@ describe('settings', () => {
       CUDA_DEVICE_ORDER: 'PCI_BUS_ID',
       NVIDIA_TF32_OVERRIDE: '0',
       ORT_DISABLE_TELEMETRY: '1',
+      AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
       LD_LIBRARY_PATH: '/cuda/lib:/lib',
     })
   })

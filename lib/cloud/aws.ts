@@ -18,7 +18,7 @@ export type Cloud = {
 // What all clients and commands of the SDK have in common, as far as it is used here: the types of its own for this live
 // in packages that are not ours to depend on.
 type Client = {
-  readonly config: { readonly serviceId: string }
+  readonly config: { readonly serviceId: string; readonly systemClockOffset?: number }
   destroy(): void
 }
 type ClientOf = new (settings: {
@@ -158,6 +158,12 @@ function clientOf(cloud: Cloud, service: ClientOf, region: string): Client {
   })
   cloud.clients.set(key, client)
   return client
+}
+
+/** Milliseconds of AWS's clock: a wrong one here is found out by the SDK, and must not decide when an instance ends. */
+export function timeOf({ clients }: Cloud): number {
+  const offsets = [...clients.values()].map(client => client.config.systemClockOffset ?? 0)
+  return Date.now() + (offsets.find(offset => offset !== 0) ?? 0)
 }
 
 function callOf(client: Client, command: { input: object }, region: string): Call {

@@ -51,6 +51,8 @@ export type Instance = {
   quarter: string
   /** When it ends itself. */
   ends: Date | undefined
+  /** Fingerprint of the key that opens it. */
+  key: string
 }
 
 export type Launch = {
@@ -61,6 +63,7 @@ export type Launch = {
   userData: string
   quarter: string
   ends: Date
+  key: string
   diskGigabytes: number
   /** A new one for each launch: EC2 answers a second launch of a token with the instance of the first, even if it is gone. */
   clientToken: string
@@ -87,12 +90,13 @@ const NEW_MILLISECONDS = 120_000
 const UBUNTU = '/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id'
 
 /** Tags of everything that is made for a quarter; by the second it is found again, and by it a policy can be limited. */
-function tagsOf(quarter: string, ends?: Date): { Key: string; Value: string }[] {
+function tagsOf({ quarter, ends, key }: Launch): { Key: string; Value: string }[] {
   return [
     { Key: 'Name', Value: `quarterdeck-${quarter}` },
     { Key: 'quarterdeck', Value: 'provision' },
     { Key: 'quarterdeck:quarter', Value: quarter },
-    ...(ends === undefined ? [] : [{ Key: 'quarterdeck:ends', Value: ends.toISOString() }]),
+    { Key: 'quarterdeck:ends', Value: ends.toISOString() },
+    { Key: 'quarterdeck:key', Value: key },
   ]
 }
 
@@ -165,10 +169,10 @@ function isWorthAskingAgain(error: unknown): boolean {
 
 async function requestOf(cloud: Cloud, place: Place, what: Launch): Promise<RunInstancesCommandInput> {
   const { instanceType, market, region, subnet, isDefault, mostDollarsPerHour: most } = place
-  const { image, group, moreGroups = [], quarter, ends, instanceProfile } = what
+  const { image, group, moreGroups = [], instanceProfile } = what
   const groups = [...(group === undefined ? [] : [group]), ...moreGroups]
   const disk = await diskOf(cloud, region, image)
-  const Tags = tagsOf(quarter, ends)
+  const Tags = tagsOf(what)
   const tagged: TagSpecification['ResourceType'][] = ['instance', 'volume', 'network-interface']
   if (market === 'spot') tagged.push('spot-instances-request')
   return {
@@ -234,14 +238,14 @@ function tokenOf({ region, zone, instanceType, market }: Place, clientToken: str
 }
 
 /** What a dry run goes on with. */
-function standIn({ zone, instanceType, market }: Place, { quarter, ends }: Launch): Described {
+function standIn({ zone, instanceType, market }: Place, what: Launch): Described {
   return {
     InstanceId: 'i-dryrun',
     InstanceType: instanceType as Described['InstanceType'],
     Placement: { AvailabilityZone: zone },
     State: { Name: 'pending' },
     ...(market === 'spot' && { InstanceLifecycle: 'spot' }),
-    Tags: tagsOf(quarter, ends),
+    Tags: tagsOf(what),
   }
 }
 
@@ -394,6 +398,7 @@ function instanceOf(described: Described, region: string): Instance {
     launchedAt: described.LaunchTime ?? new Date(),
     quarter: tags.get('quarterdeck:quarter') ?? '',
     ends: ends === undefined ? undefined : new Date(ends),
+    key: tags.get('quarterdeck:key') ?? '',
   }
 }
 

@@ -1,6 +1,6 @@
 // What has to outlive the program that rents an instance: how long and for how much instances have run, so that the limits hold for
 // all instances and reruns of a quarter together, and which gates it opened. One small file beside the keys of the quarter.
-// Which instances there are is not noted: the cloud knows that, and better.
+// Which instances there are is asked of the cloud, which knows it better; what was rented is noted for when they are gone.
 
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,7 +8,12 @@ import { UserError } from '../errors.ts'
 
 export type Gate = { region: string; group: string; cidr: string; port: number }
 
+/** A launch that was asked for, and what it costs from then on; its end may never be heard of. */
+export type Rented = { region: string; at: string; ends: string; dollarsPerHour: number }
+
 export type Notes = {
+  /** Of the instance that is there, or may be; absent when the last one was given back. */
+  rented?: Rented
   /** Hours that instances which are gone have run, and what they have cost by the prices of their launch. */
   hours: number
   dollars: number

@@ -3,6 +3,7 @@
 
 import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { messageOf, UserError } from '../errors.ts'
 import { leaving } from '../leaving.ts'
 import { progress, say } from '../log.ts'
 import { fetchFile, type Machine, quoted, runThere, sendFiles } from './remote.ts'
@@ -62,7 +63,7 @@ export type News = {
   alive: boolean
 }
 
-/** Brings everything; a second time what has changed since. Nothing of it runs yet. */
+/** Brings everything, a second time all of it again. Nothing of it runs yet. */
 export async function bring(machine: Machine, cargo: Cargo): Promise<void> {
   await send(machine, 'the program', { from: cargo.root, names: CODE, into: FOLDER })
   for (const [what, path, into] of [
@@ -112,10 +113,11 @@ export async function begin(
 /** What the log has beyond its first `read` bytes, and how the work stands. */
 export async function news(machine: Machine, read: number): Promise<News> {
   const command = [
+    // First, so that who is not alive has written all that there is to read.
+    `kill -0 "$(cat run/pid 2> /dev/null)" 2> /dev/null && alive=alive`,
     `tail -c +${read + 1} run/log 2> /dev/null`,
     `printf '\\0'; cat run/state.json 2> /dev/null`,
-    `printf '\\0'; kill -0 "$(cat run/pid 2> /dev/null)" 2> /dev/null && echo alive`,
-    'true',
+    `printf '\\0%s' "$alive"`,
   ]
   const answer = await runThere(machine, `mkdir -p ${FOLDER} && cd ${FOLDER} && { ${command.join('; ')}; }`)
   const [state = '', alive = ''] = answer.split('\0').slice(-2)
@@ -145,13 +147,19 @@ async function inFolder(machine: Machine, command: string, input = ''): Promise<
   return await runThere(machine, `mkdir -p ${FOLDER} && cd ${FOLDER} && ${command}`, { input, signal: leaving })
 }
 
-/** Bytes of a file, or of all files in a folder. */
-export async function bytesIn(path: string): Promise<number> {
-  const information = await stat(path)
-  if (!information.isDirectory()) return information.size
-  let bytes = 0
-  for (const name of await readdir(path)) bytes += await bytesIn(join(path, name))
-  return bytes
+/** Bytes of a file, or of all files in a folder; those of packed ones by the factor more. */
+export async function bytesIn(path: string, factorOfPacked = 1): Promise<number> {
+  try {
+    const information = await stat(path)
+    if (!information.isDirectory()) return information.size * (path.endsWith('.gz') ? factorOfPacked : 1)
+    let bytes = 0
+    for (const name of await readdir(path)) bytes += await bytesIn(join(path, name), factorOfPacked)
+    return bytes
+  } catch (error) {
+    throw error instanceof UserError
+      ? error
+      : new UserError(`${path} cannot be read (${messageOf(error)})`, 'take it away, or mend it', { cause: error })
+  }
 }
 
 /** Progress in whole megabytes, of steps in bytes. */

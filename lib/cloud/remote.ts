@@ -4,7 +4,7 @@
 
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { createWriteStream, existsSync } from 'node:fs'
+import { createReadStream, createWriteStream, existsSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Readable, Transform, type Writable } from 'node:stream'
@@ -33,7 +33,7 @@ export class Unreachable extends Error {
 }
 
 /** A command on the machine ended with something else than 0. */
-export class RemoteFailure extends Error {
+export class RemoteFailure extends UserError {
   override readonly name = 'RemoteFailure'
 }
 
@@ -42,6 +42,14 @@ const SSH_FAILED = 255
 const WITHOUT_INPUT: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
 // The machine is known by this name whatever its address is: the key was made here, before there was an address.
 const KNOWN_AS = 'quarterdeck'
+
+/** By which key an instance is opened, so that it is known without opening it. */
+export async function fingerprintOf(folder: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(join(folder, 'key.pub')))
+    .digest('hex')
+    .slice(0, 16)
+}
 
 /**
  * Two pairs of keys in a folder of this person's: `key` opens the machine, `host-key` is the machine's own and tells it apart
@@ -107,26 +115,37 @@ export async function sendFiles(
     )
 }
 
-/** Fetches a file, whole and of the right SHA-256 or not at all. */
+/**
+ * Fetches a file, whole and of the right SHA-256 or not at all. What an earlier attempt has brought is not fetched again.
+ * `onBytes` hears of all bytes that are here.
+ */
 export async function fetchFile(
   machine: Machine,
   { file, to, sha256, signal }: { file: string; to: string; sha256: string; signal?: AbortSignal | undefined },
   onBytes: (bytes: number) => void = () => {},
 ): Promise<void> {
-  const part = `${to}.part`
+  const part = `${to}.${sha256.slice(0, 8)}.part` // of this file and no other
   const hash = createHash('sha256')
-  const ssh = streaming(['ssh', ...wordsOf(machine), `cat ${quoted(file)}`], signal)
+  let here = 0
+  if (existsSync(part))
+    for await (const piece of createReadStream(part)) {
+      hash.update(piece)
+      here += piece.length
+    }
+  onBytes(here)
+  const ssh = streaming(['ssh', ...wordsOf(machine), `tail -c +${here + 1} ${quoted(file)}`], signal)
   // The results of a quarter are nobody else's business than this person's.
   const written = pipeline(
     ssh.stdout,
     counting(onBytes, bytes => hash.update(bytes)),
-    createWriteStream(part, { mode: 0o600 }),
+    createWriteStream(part, { flags: 'a', mode: 0o600 }),
   )
   const [{ code, stderr }] = await Promise.all([ssh.ended, written])
   check(code, stderr)
   const found = hash.digest('hex')
-  if (found !== sha256) throw new Unreachable(`${file} came with the SHA-256 ${found}, not ${sha256}`)
-  await rename(part, to)
+  if (found === sha256) return await rename(part, to)
+  await rm(part)
+  throw new Unreachable(`${file} came with the SHA-256 ${found}, not ${sha256}`)
 }
 
 /** A word as a Unix shell takes it for one word, whatever is in it. */
@@ -146,6 +165,7 @@ function wordsOf({ id, region, address, port, user, keys, bySessionManager }: Ma
     // A connection that has died is noticed after a minute.
     'ServerAliveInterval=15',
     'ServerAliveCountMax=4',
+    'ClearAllForwardings=yes',
     'LogLevel=ERROR',
     ...(bySessionManager
       ? [
@@ -154,7 +174,8 @@ function wordsOf({ id, region, address, port, user, keys, bySessionManager }: Ma
       : []),
   ]
   return [
-    ...['-i', join(keys, 'key'), '-p', String(port)],
+    // Nothing of this person's but his key goes along, whatever his own configuration forwards.
+    ...['-a', '-x', '-i', join(keys, 'key'), '-p', String(port)],
     ...options.flatMap(option => ['-o', option]),
     `${user}@${bySessionManager ? id : address}`,
   ]
@@ -190,7 +211,10 @@ function check(exitCode: number | null, stderr: string): void {
   if (exitCode === 0) return
   // Null: killed from here, because nobody waits for it any more.
   if (exitCode === SSH_FAILED || exitCode === null) throw new Unreachable(lastLineOf(stderr))
-  throw new RemoteFailure(lastLineOf(stderr) || `it ended with ${exitCode}`)
+  throw new RemoteFailure(
+    `the machine could not do what it was asked: ${lastLineOf(stderr) || `it ended with ${exitCode}`}`,
+    'what it says is the reason; then the same command again',
+  )
 }
 
 function counting(onBytes: (bytes: number) => void, onEach: (bytes: Buffer) => void = () => {}): Transform {

@@ -57,6 +57,23 @@ export async function closeGate(
   )
 }
 
+/** Who is let in by groups of ours that no instance is behind, whoever let them in. */
+export async function openGates(
+  cloud: Cloud,
+  region: string,
+): Promise<{ group: string; cidr: string; port: number }[]> {
+  const command = new DescribeSecurityGroupsCommand({ Filters: [{ Name: 'tag:quarterdeck', Values: ['provision'] }] })
+  const { SecurityGroups = [] } = await read(cloud, EC2Client, region, command)
+  const unused: typeof SecurityGroups = []
+  for (const one of SecurityGroups)
+    if ((await instancesIn(cloud, region, one.GroupId ?? '')).length === 0) unused.push(one)
+  return unused.flatMap(({ GroupId: group = '', IpPermissions = [] }) =>
+    IpPermissions.flatMap(({ FromPort: port = 0, IpRanges = [] }) =>
+      IpRanges.map(({ CidrIp: cidr = '' }) => ({ group, cidr, port })),
+    ),
+  )
+}
+
 async function groupOf(cloud: Cloud, region: string, vpc: string): Promise<string | undefined> {
   const command = new DescribeSecurityGroupsCommand({
     Filters: [

@@ -56,6 +56,7 @@ function wanted(quarter: string, more: Partial<Launch> = {}): Launch {
     userData: '#cloud-config\n{}\n',
     quarter,
     ends: ENDS,
+    key: 'a1b2c3d4',
     diskGigabytes: 40,
     clientToken: `test-${launches++}`,
     ...more,
@@ -145,6 +146,7 @@ describe.skipIf(!motoIsHere)('an instance', () => {
         { Key: 'quarterdeck', Value: 'provision' },
         { Key: 'quarterdeck:quarter', Value: '2024Q1' },
         { Key: 'quarterdeck:ends', Value: ENDS.toISOString() },
+        { Key: 'quarterdeck:key', Value: 'a1b2c3d4' },
       ])
     // As EC2 understood it.
     const moto = test.moto(REGION)

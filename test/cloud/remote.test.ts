@@ -97,6 +97,23 @@ describe.skipIf(!sshdIsHere)('a rented machine', () => {
     await fetchFile(machine, { file, to, sha256 })
     expect(readFileSync(to, 'utf8')).toHaveLength(120_000)
     rmSync(to)
+
+    // A connection that broke: what had come is kept, and the rest is fetched.
+    const part = `${to}.${sha256.slice(0, 8)}.part`
+    writeFileSync(part, 'good morning'.repeat(4000))
+    let heard: number[] = []
+    await fetchFile(machine, { file, to, sha256 }, more => heard.push(more))
+    expect(heard[0]).toBe(48_000)
+    expect(heard.reduce((sum, more) => sum + more)).toBe(120_000)
+    expect(readFileSync(to, 'utf8')).toBe('good morning'.repeat(10_000))
+    rmSync(to)
+    // What had come was something else: the next attempt begins anew.
+    writeFileSync(part, 'good evening')
+    await expect(fetchFile(machine, { file, to, sha256 })).rejects.toThrow(Unreachable)
+    heard = []
+    await fetchFile(machine, { file, to, sha256 }, more => heard.push(more))
+    expect(heard.reduce((sum, more) => sum + more)).toBe(120_000)
+    rmSync(to)
     await expect(fetchFile(machine, { file, to, sha256: 'another' })).rejects.toThrow(Unreachable)
     await expect(fetchFile(machine, { file: 'there/nothing', to, sha256 })).rejects.toThrow('No such file')
     expect(() => statSync(to)).toThrow()

@@ -14,16 +14,20 @@ export const ANOTHER_RUNS = 3
 
 export type LockKind = 'kernel' | 'file'
 
+const DAEMON = 'daemon.ts'
 const KIND: LockKind = process.platform === 'linux' ? 'kernel' : 'file'
 
-/** Takes the lock of a data folder for as long as this process lives; false when another process has it. */
-export async function takeLock(home: string, run: string, kind = KIND): Promise<boolean> {
-  return kind === 'kernel' ? await takeKernelLock(home) : takeFileLock(run)
+/**
+ * Takes the lock of a folder for as long as this process lives; false when another process has it. `program` is a word of the
+ * command line of whoever may hold it.
+ */
+export async function takeLock(home: string, run: string, kind = KIND, program = DAEMON): Promise<boolean> {
+  return kind === 'kernel' ? await takeKernelLock(home) : takeFileLock(run, program)
 }
 
 /** Process id of the daemon that holds the lock, or undefined when nobody does. */
 export async function lockHolder(home: string, run: string, kind = KIND): Promise<number | undefined> {
-  return kind === 'kernel' ? await kernelLockHolder(home) : fileLockHolder(lockFile(run))
+  return kind === 'kernel' ? await kernelLockHolder(home) : fileLockHolder(lockFile(run), DAEMON)
 }
 
 function abstractName(home: string): string {
@@ -62,19 +66,19 @@ function lockFile(run: string): string {
   return join(run, 'lock')
 }
 
-function takeFileLock(run: string): boolean {
+function takeFileLock(run: string, program: string): boolean {
   const file = lockFile(run)
   const mine = `${file}.${process.pid}`
   writeFileSync(mine, String(process.pid))
   try {
     // `link` fails where the name exists, and the file appears with its content in it: nobody reads a half-written one.
     if (link(mine, file)) return true
-    if (fileLockHolder(file) !== undefined) return false
+    if (fileLockHolder(file, program) !== undefined) return false
     // Left by a daemon that was killed. Of several who find it, one moves it away; whoever moved a living one's puts it back.
     const stale = `${mine}.stale`
     renameSync(file, stale)
-    if (fileLockHolder(stale) !== undefined) link(stale, file)
-    const taken = fileLockHolder(stale) === undefined && link(mine, file)
+    if (fileLockHolder(stale, program) !== undefined) link(stale, file)
+    const taken = fileLockHolder(stale, program) === undefined && link(mine, file)
     rmSync(stale, { force: true })
     return taken
   } catch {
@@ -94,10 +98,10 @@ function link(from: string, to: string): boolean {
   }
 }
 
-function fileLockHolder(file: string): number | undefined {
+function fileLockHolder(file: string, program: string): number | undefined {
   try {
     const pid = Number(readFileSync(file, 'utf8'))
-    return isDaemon(pid) ? pid : undefined
+    return isRunning(pid, program) ? pid : undefined
   } catch {
     return undefined
   }
@@ -105,12 +109,16 @@ function fileLockHolder(file: string): number | undefined {
 
 /** Whether a process id means a daemon: ids are given out again, and other containers have their own. */
 export function isDaemon(pid: number): boolean {
+  return isRunning(pid, DAEMON)
+}
+
+function isRunning(pid: number, program: string): boolean {
   try {
     const command =
       process.platform === 'linux'
         ? readFileSync(`/proc/${pid}/cmdline`, 'utf8')
         : execFileSync('ps', ['-p', String(pid), '-o', 'command='], { encoding: 'utf8' })
-    return command.includes('daemon.ts')
+    return command.includes(program)
   } catch {
     return false // there is no such process
   }
