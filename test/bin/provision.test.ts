@@ -6,6 +6,12 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  CreateDBInstanceCommand,
+  DescribeDBInstancesCommand,
+  RDSClient,
+  StopDBInstanceCommand,
+} from '@aws-sdk/client-rds'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
@@ -13,7 +19,7 @@ import { startCloud, type TestCloud } from '../cloud/faults.ts'
 import { sshdIsHere, sshUser } from '../cloud/machine.ts'
 import { motoIsHere } from '../cloud/moto.ts'
 import { NO_CAPACITY, THROTTLED } from '../cloud/requests.ts'
-import { scratchFolder } from '../db/servers.ts'
+import { hasRealServer, realServer, scratchFolder } from '../db/servers.ts'
 import { fingerprints, isRunning, root, STEPS, scratchHome, stepWords, succeed } from '../run.ts'
 
 const QUARTER = '2024Q3'
@@ -42,9 +48,11 @@ type Program = {
   ended: Promise<number | null>
 }
 
-/** Started in `folder`, where the results are expected. */
-function provision(...words: string[]): Program {
-  const child = spawn(process.execPath, [join(root, 'bin/provision.mjs'), '--quarter', QUARTER, ...words], {
+/** Started in `folder`, where the results are expected; words, and more environment. */
+function provision(...words: (string | Record<string, string>)[]): Program {
+  const typed = words.filter(word => typeof word === 'string')
+  const environment = Object.assign({}, ...words.filter(word => typeof word !== 'string'))
+  const child = spawn(process.execPath, [join(root, 'bin/provision.mjs'), '--quarter', QUARTER, ...typed], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -53,6 +61,7 @@ function provision(...words: string[]): Program {
       QUARTERDECK_HOME: join(folder, 'home'),
       HF_TOKEN: SECRET,
       ...cloud.env,
+      ...environment,
     },
   })
   programs.push(child)
@@ -76,7 +85,7 @@ function provision(...words: string[]): Program {
 }
 
 /** With what makes a machine of this computer an instance. */
-function rented(...words: string[]): Program {
+function rented(...words: (string | Record<string, string>)[]): Program {
   return provision('--yes', '--from', '127.0.0.1/32', '--ssh-port', '2222', '--ssh-user', sshUser, ...words)
 }
 
@@ -207,6 +216,56 @@ describe.skipIf(!motoIsHere || !sshdIsHere)('a quarter on a rented instance', ()
     await expectNothingLeft()
     expect(await rowsOf(results())).toEqual(await rowsHere())
   }, 240_000)
+
+  it.skipIf(!hasRealServer)(
+    'goes into a database on RDS, which runs as long as it is needed',
+    async () => {
+      const server = await realServer()
+      const client = new RDSClient({
+        endpoint: cloud.url,
+        region: HOME_REGION,
+        credentials: { accessKeyId: 'a', secretAccessKey: 'b' },
+      })
+      const state = async () => {
+        const { DBInstances = [] } = await client.send(
+          new DescribeDBInstancesCommand({ DBInstanceIdentifier: 'calls' }),
+        )
+        return DBInstances[0]?.DBInstanceStatus
+      }
+      try {
+        await client.send(
+          new CreateDBInstanceCommand({
+            DBInstanceIdentifier: 'calls',
+            DBInstanceClass: 'db.t4g.medium',
+            Engine: 'postgres',
+            AllocatedStorage: 20,
+            MasterUsername: 'quarterdeck',
+            MasterUserPassword: 'a-password-of-the-tests',
+          }),
+        )
+        await client.send(new StopDBInstanceCommand({ DBInstanceIdentifier: 'calls' }))
+        // By an address that leads to this computer from whatever is played in it, and is not called localhost.
+        const databaseUrl = String(server.settings.databaseUrl).replace('127.0.0.1', '0.0.0.0')
+        const program = rented({ DATABASE_URL: databaseUrl, RDS_INSTANCE: 'calls' })
+        await linkPackages(1)
+        await program.hear(/make quarter, attempt 1/)
+        expect(await state()).toBe('available')
+        expect(await program.ended, program.said()).toBe(0)
+        expect(await state()).toBe('stopped')
+        await expectNothingLeft()
+        expect(existsSync(results())).toBe(false)
+        const rows = await withDatabase(
+          readSettings({ DATABASE_URL: databaseUrl }),
+          async sql => await fingerprints(sql),
+        )
+        expect(rows).toEqual(await rowsHere())
+      } finally {
+        client.destroy()
+        await server.stop()
+      }
+    },
+    240_000,
+  )
 
   it('that cannot be set up is given back, and the log says why', async () => {
     await cloud.close()

@@ -72,6 +72,33 @@ describe.skipIf(!sshdIsHere)('a rented machine', () => {
     await expect(runThere({ ...machine, keys: other }, 'true')).rejects.toThrow(/denied/)
   })
 
+  it('is reached through Session Manager by its id, with no address at all', async () => {
+    // Session Manager cannot be had here: what stands for AWS's program says what it was asked, and goes straight to the machine.
+    const programs = join(folder, 'programs')
+    mkdirSync(programs)
+    writeFileSync(
+      join(programs, 'aws'),
+      `#!/bin/bash
+echo "$*" > ${join(folder, 'asked')}
+exec 3<> /dev/tcp/${played.address}/${played.port}
+cat <&3 &
+exec cat >&3
+`,
+      { mode: 0o755 },
+    )
+    const path = process.env.PATH
+    process.env.PATH = `${programs}:${path}`
+    try {
+      const hidden = { ...machine, address: 'nowhere', bySessionManager: true }
+      expect(await runThere(hidden, 'echo here')).toBe('here\n')
+    } finally {
+      process.env.PATH = path
+    }
+    expect(readFileSync(join(folder, 'asked'), 'utf8')).toBe(
+      'ssm start-session --region us-east-1 --target i-1 --document-name AWS-StartSSHSession --parameters portNumber=2222\n',
+    )
+  })
+
   it('keeps its keys to this person, and the same when they are made again', async () => {
     const before = readFileSync(join(folder, 'key'), 'utf8')
     expect(statSync(join(folder, 'key')).mode & 0o077).toBe(0)
