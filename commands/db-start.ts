@@ -7,7 +7,8 @@ import type { Command, Invocation } from '../lib/command.ts'
 import { parseAddress } from '../lib/db/address.ts'
 import { startDatabase } from '../lib/db/embedded/start.ts'
 import { withDatabase } from '../lib/db/open.ts'
-import { JSON_OUTPUT, switchFlag } from '../lib/flags.ts'
+import { UsageError } from '../lib/errors.ts'
+import { JSON_OUTPUT, switchFlag, textFlag } from '../lib/flags.ts'
 import { say, warn } from '../lib/log.ts'
 
 export const command: Command = {
@@ -18,12 +19,24 @@ export const command: Command = {
     'With RDS_INSTANCE it starts that instance on RDS and waits until it can be used; where db-stop --snapshot-and-delete ' +
     'has deleted it, it is made again out of its snapshot, with the settings it had. With DATABASE_URL alone there is ' +
     'nothing to start.',
-  flags: [JSON_OUTPUT],
+  flags: [
+    {
+      name: 'from',
+      value: 'SNAPSHOT',
+      summary: 'Make the RDS instance again out of this snapshot, instead of the last that db-stop made',
+    },
+    JSON_OUTPUT,
+  ],
   examples: ['db-start'],
   async run(invocation) {
     const { flags, settings, print } = invocation
     const json = switchFlag(flags, 'json')
     if (settings.rdsInstance !== undefined) return await startOnRds(settings.rdsInstance, invocation)
+    if (textFlag(flags, 'from') !== undefined)
+      throw new UsageError(
+        'db-start --from is for a database on RDS, and RDS_INSTANCE names none',
+        'export RDS_INSTANCE=NAME',
+      )
     if (settings.databaseUrl !== undefined) {
       await withDatabase(settings, async () => {})
       say('db-start: DATABASE_URL names a server, which is reachable; there is nothing to start')
@@ -45,7 +58,10 @@ async function startOnRds(name: string, { flags, settings, print }: Invocation):
   const address = settings.databaseUrl === undefined ? undefined : parseAddress(settings.databaseUrl)
   const { openRds } = await import('../lib/cloud/rds.ts')
   const { startOrRestore } = await import('../lib/cloud/rds-snapshot.ts')
-  const { instance, started, restoredFrom } = await startOrRestore(await openRds(name, 'db-start'))
+  const { instance, started, restoredFrom } = await startOrRestore(
+    await openRds(name, 'db-start'),
+    textFlag(flags, 'from')?.toLowerCase(), // as AWS writes it
+  )
   const at = `${instance.host}:${instance.port}`
   say(`db-start: ${instance.name} ${started ? 'is' : 'is already'} ${instance.status} at ${at} (${instance.region})`)
   if (restoredFrom !== undefined) await tellOfSnapshot(restoredFrom)

@@ -1,6 +1,7 @@
 // db-stop: end the embedded database cleanly, or stop the instance on RDS that RDS_INSTANCE names, and say what it still costs.
 // Nothing is lost without it: the embedded one frees the memory and writes a checkpoint, one on RDS goes on being billed by the hour.
 
+import type { Instance as RentedInstance } from '../lib/cloud/ec2.ts'
 import type { Instance, Rds } from '../lib/cloud/rds.ts'
 import type { Snapshot } from '../lib/cloud/rds-snapshot.ts'
 import type { Command, Invocation } from '../lib/command.ts'
@@ -19,7 +20,8 @@ export const command: Command = {
   about:
     'Ends the embedded database of the current folder cleanly. With RDS_INSTANCE it stops that instance on RDS, waits until ' +
     'it has, and says what is still billed; with --snapshot-and-delete it deletes it, and db-start makes it again out of ' +
-    'the snapshot. Refuses while somebody is at work in the database. With DATABASE_URL alone there is nothing to stop.',
+    'the snapshot. Refuses while somebody is at work in the database; where it cannot be asked, while an instance of provision ' +
+    'runs that may be. With DATABASE_URL alone there is nothing to stop.',
   flags: [
     {
       name: 'snapshot-and-delete',
@@ -58,7 +60,7 @@ async function stopOnRds(name: string, invocation: Invocation): Promise<void> {
   const { openRds, stopInstance } = await import('../lib/cloud/rds.ts')
   const rds = await openRds(name, 'db-stop')
   if (switchFlag(invocation.flags, 'snapshot-and-delete')) return await deleteOnRds(rds, invocation)
-  const found = await stopInstance(rds, instance => refuseIfAtWork(instance, invocation))
+  const found = await stopInstance(rds, instance => refuseIfAtWork(rds, instance, invocation))
   const json = switchFlag(invocation.flags, 'json')
   if (found === undefined) {
     const { restingSnapshot } = await import('../lib/cloud/rds-snapshot.ts')
@@ -77,11 +79,11 @@ async function stopOnRds(name: string, invocation: Invocation): Promise<void> {
 async function tellWhatIsBilled(instance: Instance): Promise<void> {
   const { aMonth, WHOSE_PRICES } = await import('../lib/cloud/rds-costs.ts')
   const { storage, dollarsPerMonth, mostDollarsAsSnapshot, backupDays, startsItself } = instance
-  const { gigabytes, storageType, operations, multiAz } = storage
+  const { gigabytes, storageType, operations, logVolume, multiAz } = storage
   const speed = storageType.startsWith('io') ? ` with ${operations} IOPS` : ''
   const price = dollarsPerMonth === undefined ? 'at a price that is not in our list' : aMonth(dollarsPerMonth)
   say(
-    `db-stop: still billed: ${gigabytes} GB of ${storageType}${speed}${multiAz ? ' in two zones' : ''}, ${price} (${WHOSE_PRICES})${backupDays > 0 ? `, and backups of ${backupDays} days as far as they are larger than that` : ''}; not billed: its hours`,
+    `db-stop: still billed: ${gigabytes} GB of ${storageType}${speed}${logVolume ? ', a log volume' : ''}${multiAz ? ' in two zones' : ''}, ${price} (${WHOSE_PRICES})${backupDays > 0 ? `, and backups of ${backupDays} days as far as they are larger than that` : ''}; not billed: its hours`,
   )
   say(
     startsItself === undefined
@@ -107,9 +109,11 @@ async function deleteOnRds(rds: Rds, invocation: Invocation): Promise<void> {
     )
   }
   for (const what of plan?.lost ?? []) warn(`db-start will not bring back ${what}`)
-  const done = await snapshotAndDelete(rds, instance => refuseIfAtWork(instance, invocation))
+  const done = await snapshotAndDelete(rds, instance => refuseIfAtWork(rds, instance, invocation))
   if (done === undefined)
-    say(`db-stop: there is neither an RDS instance ${rds.name} in ${rds.region} nor a snapshot of it`)
+    say(
+      `db-stop: there is neither an RDS instance ${rds.name} in ${rds.region} nor a snapshot by db-stop that has its settings`,
+    )
   else await tellOfRest(rds, done)
   if (json) invocation.print(JSON.stringify({ embedded: false, deleted: false, ...done }))
 }
@@ -143,13 +147,12 @@ async function tellOfRest(
 }
 
 /** Losing its database costs a process what it has not saved, and its user the patience to start it again. */
-async function refuseIfAtWork({ name, host }: Instance, { flags, settings }: Invocation): Promise<void> {
-  if (switchFlag(flags, 'force') || settings.databaseUrl === undefined) return
+async function refuseIfAtWork(rds: Rds, instance: Instance, { flags, settings }: Invocation): Promise<void> {
+  if (switchFlag(flags, 'force')) return
+  const { name, host } = instance
+  if (settings.databaseUrl === undefined) return await refuseIfRented(rds, 'DATABASE_URL is not set')
   const address = parseAddress(settings.databaseUrl)
-  if (address.host !== host)
-    return warn(
-      `DATABASE_URL leads to ${address.shown}, and not to ${name}: whether somebody is at work there is not known`,
-    )
+  if (address.host !== host) return await refuseIfRented(rds, `DATABASE_URL leads to ${address.shown}, and not to it`)
   let hands: Hand[]
   try {
     hands = await withDatabase(settings, async sql => {
@@ -158,12 +161,35 @@ async function refuseIfAtWork({ name, host }: Instance, { flags, settings }: Inv
       return all
     })
   } catch (error) {
-    return warn(`whether somebody is at work in ${name} is not known (${messageOf(error)})`)
+    return await refuseIfRented(rds, messageOf(error))
   }
   if (hands.length === 0) return
   const who = new Set(hands.map(hand => `${hand.stage} (${hand.worker})`))
   throw new UserError(
     `${name} is not stopped: ${[...who].join(', ')} ${who.size === 1 ? 'is' : 'are'} at work in it`,
     `wait until that has ended (what a vanished machine has in hand is free in ${duration(Math.max(...hands.map(hand => hand.secondsLeft)))}), or quarterdeck db-stop --force: they end with exit code 75, and what they saved stays`,
+  )
+}
+
+/** Where the database cannot be asked, as from outside its network: an instance that provision rents may be at work in it. */
+async function refuseIfRented({ cloud, region, name }: Rds, why: string): Promise<void> {
+  const { provisionedInstances } = await import('../lib/cloud/ec2.ts')
+  const { defaultChoices } = await import('../lib/cloud/choices.ts')
+  const { CloudError } = await import('../lib/cloud/aws.ts')
+  const regions = [...new Set([region, ...defaultChoices(region).map(choice => choice.region)])]
+  const unknown = `whether somebody is at work in ${name} is not known (${why})`
+  let rented: RentedInstance[]
+  try {
+    rented = await provisionedInstances(cloud, regions)
+  } catch (error) {
+    if (!(error instanceof CloudError) || error.trouble !== 'permission') throw error
+    return warn(`${unknown}, nor whether an instance of provision runs: ${error.message}`)
+  }
+  const [first] = rented
+  if (first === undefined) return warn(`${unknown}; no instance of provision runs in ${regions.join(' or ')}`)
+  const which = rented.map(one => `${one.id} (${one.quarter}, ${one.region})`).join(', ')
+  throw new UserError(
+    `${name} is not stopped: ${which} of provision ${rented.length === 1 ? 'runs and may be' : 'run and may be'} at work in it, and it could not be asked: ${why}`,
+    `wait until that has ended, or end it: node bin/provision.mjs --quarter ${first.quarter} --end; or quarterdeck db-stop --force`,
   )
 }

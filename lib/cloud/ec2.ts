@@ -9,6 +9,7 @@ import {
   DescribeInstancesCommand,
   type DescribeInstancesCommandInput,
   EC2Client,
+  type Filter,
   RunInstancesCommand,
   type RunInstancesCommandInput,
   type TagSpecification,
@@ -251,11 +252,20 @@ function standIn({ zone, instanceType, market }: Place, what: Launch): Described
 
 /** The instances of a quarter that cost money: pending or running, the oldest first. */
 export async function findInstances(cloud: Cloud, regions: readonly string[], quarter: string): Promise<Instance[]> {
+  return await findTagged(cloud, regions, [{ Name: 'tag:quarterdeck:quarter', Values: [quarter] }])
+}
+
+/** The same, of any quarter. */
+export async function provisionedInstances(cloud: Cloud, regions: readonly string[]): Promise<Instance[]> {
+  return await findTagged(cloud, regions, [])
+}
+
+async function findTagged(cloud: Cloud, regions: readonly string[], more: Filter[]): Promise<Instance[]> {
   const wanted = {
     Filters: [
       { Name: 'tag:quarterdeck', Values: ['provision'] },
-      { Name: 'tag:quarterdeck:quarter', Values: [quarter] },
       { Name: 'instance-state-name', Values: ['pending', 'running'] },
+      ...more,
     ],
   }
   const { results, forbidden } = await inRegions(regions, async region => {

@@ -10,6 +10,8 @@ const PROVISIONED_OPERATION = 0.1 // io1, io2: one a second, for a month
 const GP3_OPERATION = 0.02 // the same above what gp3 includes
 const GP3_MEGABYTE = 0.08 // one a second, for a month
 const BACKUP_GIGABYTE = 0.095
+// A dedicated log volume: RDS chooses its size, and bills it like the rest of the storage (its guide, "Dedicated log volume").
+const LOG_VOLUME = { gigabytes: 1000, operations: 3000 }
 
 // What gp3 includes for Postgres; from the size on at which RDS stripes it over four volumes, four times that.
 const GP3_INCLUDES = { operations: 3000, megabytes: 125 }
@@ -20,17 +22,20 @@ export type Storage = {
   storageType: string
   operations: number
   megabytes: number
+  /** A second volume, for the log of the database alone. */
+  logVolume: boolean
   /** Stored twice, and billed twice. */
   multiAz: boolean
 }
 
 /** Dollars a month for the storage of an instance, running or stopped; undefined for a kind that is not in the list. */
 export function dollarsOfStorage(storage: Storage): number | undefined {
-  const { gigabytes, storageType, operations, megabytes, multiAz } = storage
+  const { gigabytes, storageType, operations, megabytes, logVolume, multiAz } = storage
   const price = GIGABYTE[storageType]
   if (price === undefined) return undefined
   const zones = multiAz ? 2 : 1
-  return zones * (gigabytes * price + dollarsOfSpeed())
+  const log = logVolume ? LOG_VOLUME.gigabytes * price + LOG_VOLUME.operations * PROVISIONED_OPERATION : 0
+  return zones * (gigabytes * price + dollarsOfSpeed() + log)
 
   function dollarsOfSpeed(): number {
     if (storageType.startsWith('io')) return operations * PROVISIONED_OPERATION

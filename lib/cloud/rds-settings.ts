@@ -39,16 +39,19 @@ const SWITCHES = [
   'EnablePerformanceInsights',
 ]
 const LISTS = ['VpcSecurityGroupIds', 'EnableCloudwatchLogsExports']
-const AFTERWARDS = [
-  'PreferredMaintenanceWindow',
-  'MaxAllocatedStorage',
-  'EnablePerformanceInsights',
-  'PerformanceInsightsRetentionPeriod',
-  'PerformanceInsightsKMSKeyId',
-  'DatabaseInsightsMode',
-  'MonitoringInterval',
-  'MonitoringRoleArn',
+// Those of one line are one matter, and refused together.
+const AFTERWARDS_TOGETHER = [
+  ['PreferredMaintenanceWindow'],
+  ['MaxAllocatedStorage'],
+  [
+    'EnablePerformanceInsights',
+    'PerformanceInsightsRetentionPeriod',
+    'PerformanceInsightsKMSKeyId',
+    'DatabaseInsightsMode',
+  ],
+  ['MonitoringInterval', 'MonitoringRoleArn'],
 ]
+const AFTERWARDS = AFTERWARDS_TOGETHER.flat()
 
 // Below this, gp3 for Postgres has a speed of its own, and RDS refuses to be told one:
 // docs.aws.amazon.com/AmazonRDS/latest/UserGuide/CHAP_Storage.html, "gp3 storage".
@@ -112,6 +115,13 @@ export function stillToChange(
   const now: Record<string, unknown> = settingsOf(instance).afterwards
   const open = Object.entries(afterwards).filter(([name, wanted]) => now[name] !== wanted)
   return open.length === 0 ? undefined : Object.fromEntries(open)
+}
+
+/** The same settings, each matter for itself. */
+export function matters(afterwards: Partial<ModifyDBInstanceMessage>): Partial<ModifyDBInstanceMessage>[] {
+  return AFTERWARDS_TOGETHER.map(names =>
+    Object.fromEntries(Object.entries(afterwards).filter(([name]) => names.includes(name))),
+  ).filter(matter => Object.keys(matter).length > 0)
 }
 
 /** What neither a restore nor a change brings back as it was, in words. */

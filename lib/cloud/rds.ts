@@ -75,6 +75,7 @@ export function told({ region }: Pick<Rds, 'region'>, one: DBInstance): Instance
     storageType: one.StorageType ?? '',
     operations: one.Iops ?? 0,
     megabytes: one.StorageThroughput ?? 0,
+    logVolume: one.DedicatedLogVolume === true,
     multiAz: one.MultiAZ === true,
   }
   return {

@@ -22,7 +22,9 @@ export type RdsFront = {
   leadsThrough: Record<string, string[]>
   /** Elements of every instance, instead of what moto says or beside it. */
   elements: Record<string, string>
-  refuse(action: string, refusal: Refusal, times: number): void
+  /** The same of every snapshot. */
+  snapshotElements: Record<string, string>
+  refuse(action: string, refusal: Refusal, times: number, when?: (input: Request['input']) => boolean): void
   /** Called when an action is asked, and has been done by moto, but before its answer is given. */
   afterwards(action: string, what: () => unknown): void
   beforehand(action: string, what: () => unknown): void
@@ -42,7 +44,7 @@ export async function openRdsFront(): Promise<RdsFront> {
   const moto = await startMoto()
   let states: string[] = []
   let seen: Answer | undefined // the instance as it was last shown: for the time in which it is being deleted
-  let refusals: { action: string; refusal: Refusal; left: number }[] = []
+  let refusals: { action: string; refusal: Refusal; left: number; when: (input: Request['input']) => boolean }[] = []
   let hooks: { action: string; when: 'before' | 'after'; what: () => unknown }[] = []
   let changesRead = 0
 
@@ -60,7 +62,7 @@ export async function openRdsFront(): Promise<RdsFront> {
 
   async function answerTo(request: Request, body: string, headers: object): Promise<Answer> {
     const { action, input } = request
-    const refused = refusals.find(one => one.action === action && one.left > 0)
+    const refused = refusals.find(one => one.action === action && one.left > 0 && one.when(input))
     if (refused !== undefined) {
       refused.left--
       return refusal(request, refused.refusal)
@@ -72,9 +74,13 @@ export async function openRdsFront(): Promise<RdsFront> {
     if (answer.status === 200 && front.leadsThrough[action] !== undefined) states = [...front.leadsThrough[action]]
     await called(action, 'after')
     if (action === 'DescribeDBInstances' && input.DBInstanceIdentifier !== undefined) return instanceShown(answer)
-    if (action === 'DescribeDBSnapshots' && states[0] === 'deleting')
-      return rewritten(answer, /<Status>available</g, '<PercentProgress>40</PercentProgress><Status>creating<')
-    return answer
+    if (action !== 'DescribeDBSnapshots') return answer
+    let shown = answer
+    for (const [name, value] of Object.entries(front.snapshotElements))
+      shown = rewritten(shown, new RegExp(`<${name}>.*?</${name}>`, 'g'), `<${name}>${value}</${name}>`)
+    return states[0] === 'deleting'
+      ? rewritten(shown, /<Status>available</g, '<PercentProgress>40</PercentProgress><Status>creating<')
+      : shown
   }
 
   async function called(action: string, when: 'before' | 'after'): Promise<void> {
@@ -130,8 +136,9 @@ export async function openRdsFront(): Promise<RdsFront> {
     },
     leadsThrough: {},
     elements: {},
-    refuse(action, refusal, times) {
-      refusals.push({ action, refusal, left: times })
+    snapshotElements: {},
+    refuse(action, refusal, times, when = () => true) {
+      refusals.push({ action, refusal, left: times, when })
     },
     afterwards(action, what) {
       hooks.push({ action, when: 'after', what })
@@ -149,6 +156,7 @@ export async function openRdsFront(): Promise<RdsFront> {
       changesRead = 0
       front.leadsThrough = {}
       front.elements = {}
+      front.snapshotElements = {}
     },
     async close() {
       server.closeAllConnections()

@@ -1,14 +1,18 @@
 // A Postgres on RDS: started, stopped, deleted with its last snapshot and made again, from every state that it can be found in, and
 // with AWS refusing, throttling and being late. moto keeps the instances; rds-front.ts adds the states that it does not have.
 
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { CreateSecurityGroupCommand, DescribeSubnetsCommand, EC2Client } from '@aws-sdk/client-ec2'
 import {
+  CopyDBSnapshotCommand,
   CreateDBInstanceCommand,
   type CreateDBInstanceMessage,
   CreateDBInstanceReadReplicaCommand,
   CreateDBParameterGroupCommand,
   CreateDBSnapshotCommand,
   CreateDBSubnetGroupCommand,
+  DeleteDBInstanceCommand,
   DeleteDBSnapshotCommand,
   DescribeDBInstancesCommand,
   DescribeDBSnapshotsCommand,
@@ -17,12 +21,14 @@ import {
   StopDBInstanceCommand,
 } from '@aws-sdk/client-rds'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { provisionedInstances } from '../../lib/cloud/ec2.ts'
 import { openRds, type Rds, stopInstance } from '../../lib/cloud/rds.ts'
 import { dollarsOfStorage } from '../../lib/cloud/rds-costs.ts'
 import { settingsIn, settingsOf, tagsOf } from '../../lib/cloud/rds-settings.ts'
 import { deletionPlan, snapshotAndDelete, startOrRestore } from '../../lib/cloud/rds-snapshot.ts'
 import { standingOf } from '../../lib/cloud/rds-states.ts'
 import { UserError } from '../../lib/errors.ts'
+import { root } from '../run.ts'
 import { motoIsHere } from './moto.ts'
 import { openRdsFront, type RdsFront } from './rds-front.ts'
 
@@ -61,6 +67,27 @@ const TROUBLE = [
 ]
 const QUICKLY = { everyMilliseconds: 10 }
 
+const POLICY: { Statement: { Sid: string; Action: string | string[]; Resource: string | string[] }[] } = JSON.parse(
+  readFileSync(join(root, 'docs/aws-policy-rds.json'), 'utf8').replaceAll('NAME', NAME),
+)
+// What AWS asks for itself, when it does what it was asked: nobody here can hear it.
+const IMPLIED = [
+  'rds:CreateDBSnapshot', // by DeleteDBInstance with a last snapshot
+  'iam:PassRole', // by ModifyDBInstance with enhanced monitoring
+  'kms:CreateGrant', // by RestoreDBInstanceFromDBSnapshot and StartDBInstance with a key of one's own
+  'kms:DescribeKey',
+  'secretsmanager:CreateSecret', // by RestoreDBInstanceFromDBSnapshot with a password in Secrets Manager
+  'secretsmanager:TagResource',
+]
+
+function isAllowed(action: string, resource: string): boolean {
+  const matches = (pattern: string) =>
+    new RegExp(`^${pattern.replace(/[.]/g, '\\.').replaceAll('*', '.*')}$`).test(resource)
+  return POLICY.Statement.some(
+    ({ Action, Resource }) => [Action].flat().includes(action) && [Resource].flat().some(matches),
+  )
+}
+
 describe.skipIf(!motoIsHere)('a database on RDS', () => {
   let front: RdsFront
   let moto: RDSClient
@@ -70,6 +97,7 @@ describe.skipIf(!motoIsHere)('a database on RDS', () => {
     front = await openRdsFront()
     for (const [name, value] of Object.entries(front.env)) vi.stubEnv(name, value)
     moto = new RDSClient(front.direct)
+    vi.stubEnv('AWS_MAX_ATTEMPTS', '1') // the SDK waits longer before each
     rds = await openRds(NAME.toUpperCase(), 'db-start', QUICKLY) // AWS does not mind capitals
   })
   beforeEach(async () => {
@@ -195,8 +223,7 @@ describe.skipIf(!motoIsHere)('a database on RDS', () => {
       let looks = 0
       front.afterwards('DescribeDBInstances', () => {
         looks++
-        // The SDK itself asks three times.
-        front.refuse('DescribeDBInstances', { code: 'Throttling', status: 400, message: 'Rate exceeded' }, 4)
+        front.refuse('DescribeDBInstances', { code: 'Throttling', status: 400, message: 'Rate exceeded' }, 2)
       })
       expect((await start()).started).toBe(true)
       expect(looks).toBe(1)
@@ -416,16 +443,69 @@ describe.skipIf(!motoIsHere)('a database on RDS', () => {
       expect(front.changes()).toEqual([])
     })
 
-    it('from being stopped; it is started only where its tags would not go along', async () => {
+    it('from being stopped, without a start: where AWS does not copy its tags, they are written on the snapshot', async () => {
       await makeStopped({ CopyTagsToSnapshot: true })
       front.leadsThrough = LIKE_AWS
       await rest()
       expect(front.changes()).toEqual(['AddTagsToResource', 'DeleteDBInstance'])
       await front.reset()
+      await makeStopped({ BackupRetentionPeriod: 9, Tags: [{ Key: 'owner', Value: 'research' }] })
+      front.leadsThrough = LIKE_AWS
+      // AWS may take them only once the snapshot is made, and that may be when the instance is gone.
+      const refusal = { code: 'InvalidParameterValue', status: 400, message: 'not while it is being made' }
+      front.refuse('AddTagsToResource', refusal, 3, input => `${input.ResourceName}`.includes(':snapshot:'))
+      await rest()
+      expect(new Set(front.changes())).toEqual(new Set(['AddTagsToResource', 'DeleteDBInstance']))
+      await start()
+      const restore = front.asked.find(one => one.action === 'RestoreDBInstanceFromDBSnapshot')
+      expect(restore?.input).toMatchObject({ BackupRetentionPeriod: '9', CopyTagsToSnapshot: 'false' })
+      expect((await look()).TagList).toEqual([{ Key: 'owner', Value: 'research' }])
+    })
+
+    it('and a stopped one also where the deletion was broken off before its snapshot had the tags', async () => {
       await makeStopped()
       front.leadsThrough = LIKE_AWS
-      await rest()
-      expect(front.changes()).toEqual(['AddTagsToResource', 'StartDBInstance', 'ModifyDBInstance', 'DeleteDBInstance'])
+      front.refuse('DescribeDBSnapshots', { code: 'ExpiredToken', status: 403, message: 'expired' }, 1)
+      expect((await failureOf(rest())).message).toContain('expired')
+      expect((await rest())?.deleted).toBe(true)
+      expect(front.changes()).toEqual(['AddTagsToResource', 'DeleteDBInstance', 'AddTagsToResource'])
+      expect((await start()).restoredFrom?.instance).toBe(NAME)
+    })
+
+    it('and is not made again out of an old one silently, where somebody has made a newer one by hand', async () => {
+      await make()
+      const first = (await rest())?.snapshot.name ?? ''
+      await start()
+      const last = { DBInstanceIdentifier: NAME, FinalDBSnapshotIdentifier: 'by-hand', SkipFinalSnapshot: false }
+      await moto.send(new DeleteDBInstanceCommand(last))
+      front.changes()
+      for (const what of [start, rest]) {
+        const { message, hint } = await failureOf(what())
+        expect(message).toMatch(`by-hand (`)
+        expect(message).toContain(`is a newer snapshot of calls than ${first}`)
+        expect(hint).toContain('quarterdeck db-start --from by-hand takes its data')
+        expect(hint).toContain(`--from ${first} goes back`)
+      }
+      expect((await failureOf(startOrRestore(rds, 'by-nobody'))).message).toContain(
+        `of it there are: by-hand, ${first}`,
+      )
+      expect(front.changes()).toEqual([])
+      expect((await startOrRestore(rds, 'by-hand')).restoredFrom?.name).toBe('by-hand')
+      expect((await startOrRestore(rds, first)).restoredFrom).toBeUndefined() // it is there
+      await moto.send(new DeleteDBInstanceCommand({ ...last, FinalDBSnapshotIdentifier: 'by-hand-2' }))
+      expect((await startOrRestore(rds, first)).restoredFrom?.name).toBe(first)
+    })
+
+    it('but a copy of the old one is no newer one', async () => {
+      await make()
+      const { name = '' } = (await rest())?.snapshot ?? {}
+      const { DBSnapshots = [] } = await moto.send(new DescribeDBSnapshotsCommand({}))
+      const time = DBSnapshots[0].SnapshotCreateTime?.toISOString()
+      await moto.send(
+        new CopyDBSnapshotCommand({ SourceDBSnapshotIdentifier: name, TargetDBSnapshotIdentifier: 'a-copy' }),
+      )
+      front.snapshotElements = { OriginalSnapshotCreateTime: time ?? '' }
+      expect((await start()).restoredFrom?.name).toBe(name)
     })
 
     it('not without asking whether somebody is at work', async () => {
@@ -448,16 +528,6 @@ describe.skipIf(!motoIsHere)('a database on RDS', () => {
         expect((await failureOf(rest())).message).toContain(state)
       }
       expect(front.changes()).toEqual([])
-    })
-
-    it('after asking also where it had to be started for it', async () => {
-      await makeStopped()
-      await failureOf(
-        snapshotAndDelete(rds, async () => {
-          throw new UserError('somebody has begun meanwhile')
-        }),
-      )
-      expect(front.changes()).toEqual(['AddTagsToResource', 'StartDBInstance'])
     })
 
     it('says what will not come back', async () => {
@@ -545,16 +615,30 @@ describe.skipIf(!motoIsHere)('a database on RDS', () => {
       expect((await look()).MaxAllocatedStorage).toBe(300)
     })
 
-    it('and a setting that AWS refuses is named and keeps nobody from the database', async () => {
-      await make({ MaxAllocatedStorage: 300 })
+    it('and a setting that AWS refuses is named, keeps nobody from the database, and is asked for again', async () => {
+      await make({ MaxAllocatedStorage: 300, PreferredMaintenanceWindow: 'sun:05:00-sun:05:30' })
       await rest()
-      front.refuse('ModifyDBInstance', { code: 'InvalidParameterCombination', status: 400, message: 'no more' }, 1)
+      const isStorage = (input: Record<string, unknown>) => input.MaxAllocatedStorage !== undefined
+      const mayNot = { code: 'AccessDenied', status: 403, message: 'not authorized to perform: iam:PassRole' }
+      front.refuse('ModifyDBInstance', mayNot, 3, isStorage)
+      // moto restores the window as it was: here AWS has taken another.
+      front.elements.PreferredMaintenanceWindow = 'mon:01:00-mon:01:30'
+      front.afterwards('ModifyDBInstance', () => void delete front.elements.PreferredMaintenanceWindow)
       const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
-      await start()
+      expect((await start()).started).toBe(true)
       const text = said.mock.calls.join('')
       said.mockRestore()
-      expect(text).toMatch(/MaxAllocatedStorage of calls could not be set as before .*no more/)
-      expect((await look()).TagList).toEqual([])
+      expect(text).toMatch(/MaxAllocatedStorage of calls could not be set as before .*iam:PassRole/)
+      expect(text).toContain('1 setting of calls that a restore cannot be told: set')
+      expect(text).toContain('--tag-keys quarterdeck:unfinished')
+      expect(settingsIn((await look()).TagList)).toEqual({ restore: {}, afterwards: { MaxAllocatedStorage: 300 } })
+      // Again in vain; then it rests with it, and at last it is allowed.
+      front.changes()
+      await start()
+      expect(front.changes()).toEqual(['ModifyDBInstance'])
+      await rest()
+      expect((await start()).instance.status).toBe('available')
+      expect(await look()).toMatchObject({ MaxAllocatedStorage: 300, TagList: [] })
     })
 
     it('and where a group of its is gone, that is said with what to type', async () => {
@@ -569,6 +653,32 @@ describe.skipIf(!motoIsHere)('a database on RDS', () => {
       expect(message).toContain('DBParameterGroup not found: vectors')
       expect(hint).toContain('aws rds restore-db-instance-from-db-snapshot --db-instance-identifier calls')
     })
+  })
+
+  it('needs the permissions of docs/aws-policy-rds.json, on what they stand for, and no others', async () => {
+    await make({ MaxAllocatedStorage: 300 })
+    await stopInstance(rds, async () => void (await provisionedInstances(rds.cloud, [rds.region])))
+    front.leadsThrough = { DeleteDBInstance: ['deleting', 'deleting'] }
+    await rest() // stopped: the tags are written on the snapshot
+    await start()
+    await stop()
+    await start()
+    const asked = new Set<string>()
+    for (const { service, action, input } of front.asked) {
+      const arn = (kind: string, name: unknown) =>
+        name === undefined ? [] : `arn:aws:rds:us-east-1:123456789012:${kind}:${name}`
+      const named = [
+        ...[input.ResourceName ?? []].flat().map(String),
+        ...[arn('db', input.DBInstanceIdentifier)].flat(),
+        ...[input.DBSnapshotIdentifier, input.FinalDBSnapshotIdentifier].flatMap(name => arn('snapshot', name)),
+      ]
+      asked.add(`${service}:${action}`)
+      for (const on of named.length > 0 ? named : ['*'])
+        expect({ action, on, isAllowed: isAllowed(`${service}:${action}`, on) }).toMatchObject({ isAllowed: true })
+    }
+    const inPolicy = POLICY.Statement.flatMap(({ Action }) => Action)
+    expect(new Set(inPolicy)).toEqual(new Set([...asked, ...IMPLIED]))
+    expect(isAllowed('rds:DeleteDBInstance', 'arn:aws:rds:us-east-1:123456789012:db:shop')).toBe(false)
   })
 })
 
@@ -615,7 +725,14 @@ describe('settings in tags', () => {
 })
 
 describe('what storage costs', () => {
-  const storage = { gigabytes: 100, storageType: 'gp3', operations: 3000, megabytes: 125, multiAz: false }
+  const storage = {
+    gigabytes: 100,
+    storageType: 'gp3',
+    operations: 3000,
+    megabytes: 125,
+    logVolume: false,
+    multiAz: false,
+  }
 
   it('is twice as much in two zones, and never less for more', () => {
     for (const storageType of ['gp2', 'gp3', 'io1', 'io2', 'standard']) {
@@ -630,5 +747,8 @@ describe('what storage costs', () => {
   it('is what AWS lists: 100 GB of gp3 for $11.50, 500 GB with 13,000 operations for $77.50', () => {
     expect(dollarsOfStorage(storage)).toBeCloseTo(11.5)
     expect(dollarsOfStorage({ ...storage, gigabytes: 500, operations: 13_000, megabytes: 500 })).toBeCloseTo(77.5)
+    // 1,000 GB and 3,000 operations for the log volume.
+    const io1 = { ...storage, storageType: 'io1', logVolume: true }
+    expect(dollarsOfStorage(io1)).toBeCloseTo(12.5 + 300 + 125 + 300)
   })
 })

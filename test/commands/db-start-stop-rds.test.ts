@@ -4,6 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DescribeImagesCommand, EC2Client, RunInstancesCommand, TerminateInstancesCommand } from '@aws-sdk/client-ec2'
 import {
   CreateDBInstanceCommand,
   type CreateDBInstanceMessage,
@@ -11,8 +12,10 @@ import {
   DescribeDBSnapshotsCommand,
   RDSClient,
 } from '@aws-sdk/client-rds'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { openRds } from '../../lib/cloud/rds.ts'
 import { settingsIn } from '../../lib/cloud/rds-settings.ts'
+import { snapshotAndDelete } from '../../lib/cloud/rds-snapshot.ts'
 import { connect, disconnect } from '../../lib/db/connect.ts'
 import { migrate } from '../../lib/db/migrate.ts'
 import { motoIsHere } from '../cloud/moto.ts'
@@ -91,13 +94,6 @@ describe.skipIf(!motoIsHere)('with RDS_INSTANCE', () => {
     const start = await type(['db-start'])
     expect(start.code).toBe(0)
     expect(start.stdout).toBe(`export DATABASE_URL='postgres://owner:PASSWORD@${host}:5432/deck?sslmode=require'\n`)
-    const running = await type(['db-start', '--json'])
-    expect(JSON.parse(running.stdout)).toMatchObject({
-      embedded: false,
-      status: 'available',
-      host,
-      alreadyRunning: true,
-    })
     expect(front.changes()).toEqual(['StopDBInstance', 'StartDBInstance'])
   })
 
@@ -119,8 +115,13 @@ describe.skipIf(!motoIsHere)('with RDS_INSTANCE', () => {
     const { snapshot } = JSON.parse(gone.stdout)
     expect(await standing()).toEqual({ instances: [], snapshots: [snapshot.name] })
     expect((await type(['db-stop'])).stderr).toContain(`nothing to stop; it rests in the snapshot ${snapshot.name}`)
-    const back = await type(['db-start'])
-    expect(back.code).toBe(0)
+    const back = await type(['db-start', '--json'])
+    expect(JSON.parse(back.stdout)).toMatchObject({
+      embedded: false,
+      status: 'available',
+      alreadyRunning: false,
+      restoredFrom: { name: snapshot.name },
+    })
     expect(back.stderr).toContain(`the snapshot ${snapshot.name} stays, for $9.50 a month at the most`)
     expect(await standing()).toEqual({ instances: ['calls available'], snapshots: [snapshot.name] })
   })
@@ -133,11 +134,45 @@ describe.skipIf(!motoIsHere)('with RDS_INSTANCE', () => {
     expect((await type(['db-stop'])).stderr).toContain('let an administrator add rds:DescribeDBInstances to its policy')
   })
 
+  it('is not stopped while an instance of provision runs and the database cannot be asked', async () => {
+    const ec2 = new EC2Client(front.direct)
+    const { Images = [] } = await ec2.send(new DescribeImagesCommand({ Owners: ['099720109477'] }))
+    const Tags = Object.entries({ quarterdeck: 'provision', 'quarterdeck:quarter': '2024Q4' })
+    const { Instances = [] } = await ec2.send(
+      new RunInstancesCommand({
+        ImageId: Images[0]?.ImageId,
+        InstanceType: 'g4dn.2xlarge',
+        MinCount: 1,
+        MaxCount: 1,
+        TagSpecifications: [{ ResourceType: 'instance', Tags: Tags.map(([Key, Value]) => ({ Key, Value })) }],
+      }),
+    )
+    const id = Instances[0]?.InstanceId ?? ''
+    // Nobody listens at port 1: a laptop outside the network.
+    front.elements.Endpoint = '<Address>127.0.0.1</Address><Port>1</Port>'
+    const outside = { DATABASE_URL: 'postgres://owner:secret@127.0.0.1:1/deck' }
+    const { code, stderr } = await type(DELETE, outside)
+    expect(code).toBe(1)
+    expect(stderr).toContain(`calls is not stopped: ${id} (2024Q4, us-east-1) of provision runs and may be at work`)
+    expect(stderr).toContain('--quarter 2024Q4 --end; or quarterdeck db-stop --force')
+    expect(front.changes()).toEqual([])
+    await ec2.send(new TerminateInstancesCommand({ InstanceIds: [id] }))
+    ec2.destroy()
+    const stop = await type(['db-stop'], outside)
+    expect(stop.code).toBe(0)
+    expect(stop.stderr).toMatch(/is not known \(.*; no instance of provision runs in us-east-1 or us-west-2/)
+  })
+
+  it('is stopped where it cannot be asked and nobody may look for instances, and says so', async () => {
+    front.refuse('DescribeInstances', { code: 'UnauthorizedOperation', status: 403, message: 'not you' }, 9)
+    const { code, stderr } = await type(['db-stop'])
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/is not known \(DATABASE_URL is not set\), nor .*may not call ec2:DescribeInstances/)
+  })
+
   // Before AWS hears of a step, and after it has done it and before we hear of that.
   it.each([
-    ['beforehand', 'AddTagsToResource'],
     ['afterwards', 'AddTagsToResource'],
-    ['afterwards', 'ModifyDBInstance'],
     ['beforehand', 'DeleteDBInstance'],
     ['afterwards', 'DeleteDBInstance'],
   ] as const)('killed %s (%s), it is finished by the next run: one deletion, one whole snapshot', async (when, action) => {
@@ -145,11 +180,11 @@ describe.skipIf(!motoIsHere)('with RDS_INSTANCE', () => {
     const first = running(DELETE, { home, env: env() })
     front[when](action, () => first.child.kill('SIGKILL'))
     expect(await first.ended).toBeNull()
-    const { code, stdout } = await type([...DELETE, '--json'])
-    expect(code).toBe(0)
-    const { instances, snapshots } = await standing()
-    expect(instances).toEqual([])
-    expect(snapshots).toEqual([JSON.parse(stdout).snapshot.name])
+    for (const [name, value] of Object.entries(front.env)) vi.stubEnv(name, value)
+    const rds = await openRds('calls', 'db-stop', { everyMilliseconds: 10 })
+    const done = await snapshotAndDelete(rds, async () => {})
+    vi.unstubAllEnvs()
+    expect(await standing()).toEqual({ instances: [], snapshots: [done?.snapshot.name] })
   })
 
   describe.skipIf(!hasRealServer)('and DATABASE_URL', () => {
