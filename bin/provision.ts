@@ -14,7 +14,7 @@ import { callersAddress } from '../lib/cloud/callers-address.ts'
 import { defaultChoices, placesOf } from '../lib/cloud/choices.ts'
 import * as ec2 from '../lib/cloud/ec2.ts'
 import { type Gate, type Notes, readNotes, writeNotes } from '../lib/cloud/notes.ts'
-import { EMBEDDED_SENTENCES } from '../lib/cloud/plan.ts'
+import { diskGigabytesOf, EMBEDDED_SENTENCES } from '../lib/cloud/plan.ts'
 import { type Backup, begin, bring, bringBack, bytesIn, news, tellToStop } from '../lib/cloud/quarter-there.ts'
 import { fingerprintOf, type Machine, makeKeys, Unreachable } from '../lib/cloud/remote.ts'
 import { closeGate, openGate, openGates } from '../lib/cloud/security-group.ts'
@@ -34,9 +34,8 @@ const DOOR = join(ROOT, 'bin/quarterdeck.mjs')
 // The shipped samples have 153 bytes a sentence; .gz packs text to a quarter.
 const BYTES_A_SENTENCE = 153
 const PACKED = 4
-// Ubuntu and packages take 6 GB, the libraries of a card 3; a quarter of 2,000,000 sentences 6 as tables, as much again while the
-// index is built, and 4 as a backup. The disk of an hour costs two thirds of a cent.
-const DISK_GIGABYTES = 60
+// Of the embedding: the shipped model's, and the most that a usual one has. Twenty gigabytes of disk more cost a third of a cent.
+const DIMENSIONS = { shipped: 256, others: 768 }
 // How often an instance is asked what is new; nobody reads faster.
 const LOOK_MILLISECONDS = 2000
 // A machine takes one to two minutes to start, and one that nothing can be brought to for five is behind a firewall.
@@ -257,7 +256,7 @@ async function rent(
 }
 
 async function launchIn(trip: Trip, place: ec2.Place): Promise<ec2.Launch> {
-  const { wish, cloud, folder, key } = trip
+  const { wish, cloud, folder, key, sentences } = trip
   const ends = new Date(timeOf(cloud) + hoursLeft(trip, place) * 3600_000)
   const text = (name: string) => (wish.dryRun ? `(${name})` : readFile(join(folder, name), 'utf8'))
   const hostKey = { private: await text('host-key'), public: await text('host-key.pub') }
@@ -269,7 +268,7 @@ async function launchIn(trip: Trip, place: ec2.Place): Promise<ec2.Launch> {
     quarter: wish.quarter,
     ends,
     key,
-    diskGigabytes: DISK_GIGABYTES,
+    diskGigabytes: diskGigabytesOf({ sentences, dimension: needsCard() ? DIMENSIONS.others : DIMENSIONS.shipped }),
     // The same for all attempts of one launch, so that an answer that is lost rents nothing twice.
     clientToken: createHash('sha256').update(`${folder} ${place.zone} ${Date.now()}`).digest('hex'),
     ...(wish.instanceProfile !== undefined && { instanceProfile: wish.instanceProfile }),

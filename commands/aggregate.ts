@@ -21,6 +21,7 @@ import {
   themeIdOf,
   topicsOfQuarter,
 } from '../lib/db/themes.ts'
+import { placeOf } from '../lib/db/throughputs.ts'
 import { replaceTopicVectors } from '../lib/db/vectors.ts'
 import { ALL_FIRMS, finishWork, openWork, recipeForNow, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
 import { messageOf, UserError } from '../lib/errors.ts'
@@ -97,7 +98,12 @@ export const command: Command = {
         {
           command: 'aggregate',
           quarter,
-          options: { ...recipe, force: switchFlag(flags, 'force'), languageModel: asker?.model ?? null },
+          options: {
+            ...recipe,
+            force: switchFlag(flags, 'force'),
+            languageModel: asker?.model ?? null,
+            ...placeOf(settings),
+          },
           codeVersion: codeVersion(),
           model: modelText(bound),
           seed,
@@ -120,9 +126,20 @@ export const command: Command = {
                 batches: settings.batches,
               }),
           })
-          const { themes, topics, inThemes } = done
+          const { themes, topics, inThemes, clustered, device } = done
           const { dollars, ...asked } = asker?.spending() ?? { dollars: 0 }
-          return { done, counts: { themes, topics, inThemes, ...asked, dollars: dollars ?? 'unknown' } }
+          return {
+            done,
+            counts: {
+              themes,
+              topics,
+              inThemes,
+              clustered,
+              device: device ?? 'none',
+              ...asked,
+              dollars: dollars ?? 'unknown',
+            },
+          }
         },
       )
       if (switchFlag(flags, 'json')) print(JSON.stringify({ ...done, naming: asker?.spending() ?? null }))
@@ -143,7 +160,17 @@ export type AggregateOptions = {
   openModel: (texts: number) => Promise<Embedder>
 }
 
-export type AggregateResult = { quarter: string; themes: number; topics: number; inThemes: number; seconds: number }
+export type AggregateResult = {
+  quarter: string
+  themes: number
+  topics: number
+  inThemes: number
+  /** Topics that this run clustered: all, or none where nothing was left to do. */
+  clustered: number
+  /** What embedded them. */
+  device: string | null
+  seconds: number
+}
 
 /** Makes the themes of a quarter where its topics have changed since, or were never aggregated. */
 export async function aggregate(sql: Database, options: AggregateOptions): Promise<AggregateResult> {
@@ -163,11 +190,13 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
     force,
     asker ? undefined : `${recipeText.slice(0, -1)},%`,
   )
+  let clustered = 0
+  let device: string | null = null
   if (todo > 0)
     await workOnQuarter(sql, 'aggregate', quarter, async claim => {
       const topics = await topicsOfQuarter(sql, quarter)
       say(`aggregate ${quarter}: ${count(topics.length, 'topic')} to cluster`)
-      const { vectors, d } = await embedTopics(sql, topics, options.openModel)
+      const { vectors, d, ...on } = await embedTopics(sql, topics, options.openModel)
       const job = { vectors, n: topics.length, d, recipe, seed: seedFrom(seed, 'themes', quarter) }
       const found = await cluster(job, threads)
       const drafts = await describe(sql, quarter, topics, vectors, d, found, recipe)
@@ -179,6 +208,10 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
         await replaceTopicVectors(tx, quarter, topicIds, vectors, d)
         await replaceThemes(tx, quarter, themes, memberships)
       })
+      if (done) {
+        clustered = topics.length
+        device = on.device
+      }
       if (new Set(topics.map(topic => topic.firmId)).size === 1)
         say(`aggregate ${quarter}: all topics are of one firm; a theme needs several`)
       if (done) tell(quarter, topics.length, recipe, themes, memberships, performance.now() - start)
@@ -187,7 +220,13 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
       return done
     })
   else say(`aggregate ${quarter}: nothing left to do`)
-  return { quarter, ...(await themeCoverage(sql, quarter)), seconds: (performance.now() - start) / 1000 }
+  return {
+    quarter,
+    ...(await themeCoverage(sql, quarter)),
+    clustered,
+    device,
+    seconds: (performance.now() - start) / 1000,
+  }
 }
 
 function rowsOf(
@@ -247,7 +286,7 @@ async function embedTopics(
   sql: Database,
   topics: readonly TopicOfQuarter[],
   openModel: AggregateOptions['openModel'],
-): Promise<{ vectors: Float32Array; d: number }> {
+): Promise<{ vectors: Float32Array; d: number; device: string }> {
   const embedder = await openModel(topics.length)
   try {
     await requireBoundModel(sql, embedder)
@@ -255,7 +294,7 @@ async function embedTopics(
     const bar = progress('aggregate: embedding', topics.length, 'topics')
     const { vectors } = await embedder.embed(topics.map(textOfTopic), { onProgress: bar.step })
     bar.end()
-    return { vectors, d: embedder.dimension }
+    return { vectors, d: embedder.dimension, device: embedder.device }
   } finally {
     await embedder.close()
   }

@@ -5,8 +5,10 @@ import { codeVersion } from '../lib/code-version.ts'
 import type { Command } from '../lib/command.ts'
 import { requireQuarter } from '../lib/db/calls.ts'
 import { connect, type Database, disconnect } from '../lib/db/connect.ts'
+import { boundModel, modelText } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
+import { placeOf } from '../lib/db/throughputs.ts'
 import { buildEmbedded, buildOnServer, noticeLostIndex } from '../lib/db/vector-index.ts'
 import { ALL_FIRMS, finishWork, openWork, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
 import { FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag } from '../lib/flags.ts'
@@ -27,9 +29,16 @@ export const command: Command = {
       await requireQuarter(sql, quarter)
       const server = settings.databaseUrl === undefined ? undefined : settings
       const options = { quarter, force: switchFlag(flags, 'force'), server }
+      const bound = await boundModel(sql)
       const { done } = await recorded(
         sql,
-        { command: 'index', quarter, options: { force: options.force }, codeVersion: codeVersion() },
+        {
+          command: 'index',
+          quarter,
+          options: { force: options.force, ...placeOf(settings) },
+          codeVersion: codeVersion(),
+          model: bound && modelText(bound),
+        },
         async () => {
           const done = await indexQuarter(sql, options)
           return { done, counts: { bytes: done.bytes } }

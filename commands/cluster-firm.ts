@@ -10,6 +10,7 @@ import { type FirmInput, type QuarterBackground, readBackground, readFirmInputs 
 import { boundModel, modelText } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
+import { placeOf } from '../lib/db/throughputs.ts'
 import {
   type FirmTopicRows,
   replaceTopics,
@@ -118,7 +119,7 @@ export const command: Command = {
         {
           command: 'cluster-firm',
           quarter,
-          options: { ...recipe, firm: firmId ?? null, force, follow },
+          options: { ...recipe, firm: firmId ?? null, force, follow, ...placeOf(settings) },
           codeVersion: codeVersion(),
           model: await model(),
           seed: recipe.seed,

@@ -10,6 +10,7 @@ import { keepLearnedBatch, learnedBatch } from '../lib/db/learned-batches.ts'
 import { type BoundModel, bindModel, boundModel, modelText, sourceOfBound } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded, secondsToday } from '../lib/db/runs.ts'
+import { placeOf } from '../lib/db/throughputs.ts'
 import { dropIndex } from '../lib/db/vector-index.ts'
 import { replaceSentenceVectors } from '../lib/db/vectors.ts'
 import { finishTogether, openWork, type Target } from '../lib/db/work.ts'
@@ -117,6 +118,7 @@ export const command: Command = {
             device: how.device,
             batchSize: how.batches.dynamic ? null : how.batches.size,
             longText: how.longText,
+            ...placeOf(settings),
           },
           codeVersion: codeVersion(),
         },

@@ -20,6 +20,7 @@ import type { Database } from '../lib/db/connect.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { analyzeQuarter, ensureQuarter } from '../lib/db/quarters.ts'
 import { recorded } from '../lib/db/runs.ts'
+import { placeOf } from '../lib/db/throughputs.ts'
 import { ALL_FIRMS, finishWork, openWork, talkChanged, workOnQuarter } from '../lib/db/work.ts'
 import { DatabaseLost, UsageError, UserError } from '../lib/errors.ts'
 import { openTexts } from '../lib/files.ts'
@@ -66,7 +67,12 @@ export const command: Command = {
         {
           command: 'ingest',
           quarter: options.quarter,
-          options: { paths: words.join(' '), firm: options.firm ?? null, format: options.format ?? null },
+          options: {
+            paths: words.join(' '),
+            firm: options.firm ?? null,
+            format: options.format ?? null,
+            ...placeOf(settings),
+          },
           codeVersion: codeVersion(),
         },
         async () => {

@@ -10,6 +10,7 @@ import { answerStore } from '../lib/db/chat-answers.ts'
 import type { Database } from '../lib/db/connect.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
+import { placeOf } from '../lib/db/throughputs.ts'
 import { replaceTopicNames, shownTopics, type TopicName, type TopicToName, topicsToName } from '../lib/db/topics.ts'
 import {
   type Claim,
@@ -71,7 +72,7 @@ export const command: Command = {
         {
           command: 'name-topics',
           quarter,
-          options: { firm: firmId ?? null, force: options.force, follow: options.follow },
+          options: { firm: firmId ?? null, force: options.force, follow: options.follow, ...placeOf(settings) },
           codeVersion: codeVersion(),
           model: naming?.model,
         },

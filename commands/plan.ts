@@ -4,10 +4,12 @@
 import { existsSync } from 'node:fs'
 import {
   besideOf,
+  CARD_EFFICIENCY,
   CARD_MEMORY,
   CONTAINER_START,
   cheapest,
   type Embedding,
+  FIRST_CHOICE,
   factorsOf,
   fastest,
   HOURS_A_MONTH,
@@ -18,6 +20,7 @@ import {
   oneOrMany,
   type Question,
   type Row,
+  type Run,
   rowsOf,
   SENTENCES_A_FIRM,
   STEPS,
@@ -33,7 +36,7 @@ import type { Command, Flag } from '../lib/command.ts'
 import { placesOf } from '../lib/db/embedded/places.ts'
 import { boundModel } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
-import { measuredThroughputs, type Throughputs } from '../lib/db/throughputs.ts'
+import { type MeasuredRun, measuredThroughputs, type Throughputs } from '../lib/db/throughputs.ts'
 import { graphBytes } from '../lib/db/vector-index.ts'
 import { UsageError, UserError } from '../lib/errors.ts'
 import { choiceFlag, JSON_OUTPUT, numberFlag, switchFlag, textFlag, wholeNumberFlag } from '../lib/flags.ts'
@@ -63,7 +66,10 @@ export const command: Command = {
   summary: 'Say what a quarter takes and costs on a rented machine, before one is rented',
   about:
     'Reckons with the speed of the runs in this database where there are any, else with figures of docs/benchmarks.md, and ' +
-    'says which; and with the dated prices in data/prices. Changes nothing, asks no cloud, and needs no database.',
+    'says which; and with the dated prices in data/prices. A run counts where it did all of a quarter by itself, on cores, ' +
+    'with this model, and no other step ran beside it: `make quarter` runs embed, cluster-firm and name-topics at once, ' +
+    'where nobody can tell work from waiting, so of these three only runs that were typed one by one count. Changes ' +
+    'nothing, asks no cloud, and needs no database.',
   flags: [
     { name: 'firms', value: 'N', summary: 'Firms of the quarter' },
     { name: 'sentences', value: 'N', summary: 'Sentences of all firms', default: `${SENTENCES_A_FIRM} a firm` },
@@ -178,7 +184,7 @@ export type Plan = {
   tokensPerSentence: number
   topics: number
   /** Which of these figures are from this database. */
-  measured: { tokens: boolean; topics: boolean; naming: boolean; cards: string[]; tooSmall: number }
+  measured: { tokens: boolean; topics: boolean; naming: boolean; cards: string[]; leftOut: number }
   model: { name: string; parameters: number; bytes: number; cardGigabytes: number; note: string }
   cardMemory: { least: number; most: number }
   memoryGigabytes: number
@@ -188,7 +194,8 @@ export type Plan = {
   instances: number
   rows: Row[]
   best: Row
-  /** The cheapest that bin/provision.mjs can rent, without a card, and with one. */
+  /** What bin/provision.mjs takes by itself; the cheapest that it can rent, without a card, and with one. */
+  firstChoice: Row | null
   provision: Row | null
   withoutCard: Row | null
   withCard: Row | null
@@ -211,14 +218,7 @@ export function makePlan({
   prices: readonly Instance[]
   settings: Pick<
     Settings,
-    | 'threads'
-    | 'databaseUrl'
-    | 'chatKey'
-    | 'chatModel'
-    | 'chatPrice'
-    | 'chatConcurrency'
-    | 'chatRequestsPerSecond'
-    | 'chatTokensPerMinute'
+    'chatKey' | 'chatModel' | 'chatPrice' | 'chatConcurrency' | 'chatRequestsPerSecond' | 'chatTokensPerMinute'
   >
   now: Date
 }): Plan {
@@ -238,14 +238,9 @@ export function makePlan({
   const embedding = embeddingOf(model, tokensPerSentence)
   const topics = Math.max(1, Math.round(sentences * (shares ?? TOPICS_A_SENTENCE)))
 
-  // Seconds of a step that waited for another, or of the embedding on a card or of another model, are not those of the step.
-  const timed = runs.filter(run => !run.followed && (run.step !== 'embed' || (run.device === 'cpu' && mine(run.model))))
+  const timed = runs.flatMap(run => timedRun(run, mine)).filter(tells)
   const measured: Measured = {
-    factors: factorsOf(timed, {
-      cores: settings.threads,
-      storage: settings.databaseUrl === undefined ? 'embedded' : 'server',
-      embedding,
-    }),
+    factors: factorsOf(timed, embedding),
     cards: (throughputs?.cards ?? []).map(({ deviceName, tokensPerSecond, learnedAt }) => ({
       name: deviceName,
       sentencesPerSecond: tokensPerSecond / tokensPerSentence,
@@ -281,7 +276,7 @@ export function makePlan({
       topics: shares !== undefined,
       naming: naming.measured,
       cards: measured.cards.map(({ name }) => name),
-      tooSmall: timed.filter(run => !tells(run)).length,
+      leftOut: runs.length - timed.length,
     },
     model: {
       name: model.name,
@@ -300,6 +295,7 @@ export function makePlan({
     instances: asked.instances,
     rows,
     best,
+    firstChoice: rows.find(isFirstChoice) ?? null,
     provision: cheapest(rows, row => row.provision) ?? null,
     withoutCard: cheapest(rows, row => row.card === '') ?? null,
     withCard: cheapest(rows, row => row.card !== '') ?? null,
@@ -309,7 +305,10 @@ export function makePlan({
       measured: measured.factors[step] ?? null,
     })),
     fleet: oneOrMany({ firms }, best.timing, best.dollarsPerHour),
-    beside: besideOf(work, best.hours),
+    beside: besideOf(work, {
+      hours: best.monthly === null ? best.hours : HOURS_A_MONTH,
+      instances: asked.instances,
+    }),
     naming: {
       ...naming,
       model: settings.chatModel,
@@ -317,6 +316,17 @@ export function makePlan({
       asked: asking !== undefined,
     },
   }
+}
+
+/** A run whose seconds are those of its step, of this model and on cores; none where they are anything else. */
+function timedRun(run: MeasuredRun, mine: (model: string | null) => boolean): Run[] {
+  const { step, whole, alone, threads, server, model, device } = run
+  if (!whole || !alone || threads === null || server === null) return []
+  if (step !== 'ingest' && step !== 'name-topics' && !mine(model)) return []
+  if ((step === 'embed' || step === 'aggregate') && device !== 'cpu') return []
+  // Names by a language model are reckoned by themselves; of the cores of another machine's server nothing is known.
+  if ((step === 'name-topics' && model !== null) || (step === 'index' && server === 'elsewhere')) return []
+  return [{ ...run, cores: threads, storage: server === 'none' ? 'embedded' : 'server' }]
 }
 
 /** So many a sentence in all of these runs together; undefined where there are none. */
@@ -358,14 +368,14 @@ function roundedUp(hours: number): string {
   return (Math.ceil(hours * 100) / 100).toFixed(2)
 }
 
-// As many as one looks at; the cheapest with each card follow, and --json has all.
-const FIRST_ROWS = 4
+// With the cheapest of each card a table that fits a screen of 42 lines with all that is said of it; --json has all.
+const FIRST_ROWS = 2
 
 function describe(plan: Plan, columns: number | undefined): string {
   const { best, workload } = plan
   return [
     folded([...theWork(plan), ...theMemory(plan)], columns),
-    ...(workload === 'batch' ? [stepTable(plan, columns)] : []),
+    ...(best.monthly === null ? [stepTable(plan, columns)] : []),
     rowTable(plan, columns),
     folded([...theChoice(plan), ...(workload === 'batch' ? theFleet(plan) : [])], columns),
     ...(best.monthly === null ? [] : [monthTable(plan, columns)]),
@@ -399,9 +409,9 @@ function theMemory({ workload, cardMemory, model, memoryGigabytes }: Plan): stri
 function stepTable({ best, steps }: Plan, columns: number | undefined): string {
   const { setUp, transfer, sideBySide, seconds } = best.timing
   const rows = [
-    ['set-up', duration(setUp), 'guessed: boot, packages, driver, CUDA'],
+    ['set-up', duration(setUp), `guessed: boot, packages${best.card === '' ? '' : ', driver, CUDA'}`],
     ['transfer', duration(transfer), 'guessed: 10 MB a second, up and back'],
-    ...steps.map(step => [step.step, duration(step.seconds), originOf(step)]),
+    ...steps.map(step => [step.step, duration(step.seconds), originOf(step, best)]),
     ['in all', duration(seconds), `embed to name-topics at once: ${duration(sideBySide)}`],
   ]
   return renderTable(
@@ -411,10 +421,13 @@ function stepTable({ best, steps }: Plan, columns: number | undefined): string {
   )
 }
 
-function originOf({ measured }: StepPlan): string {
-  if (measured === null) return 'default: docs/benchmarks.md'
+function originOf({ step, measured }: StepPlan, { timing: { cardSpeed } }: Row): string {
+  const guessed = `guessed: ${CARD_EFFICIENCY} of the card's peak`
+  if (step === 'embed' && cardSpeed !== 'none') return cardSpeed === 'guessed' ? guessed : 'this card, measured here'
+  const onCard = step === 'aggregate' && cardSpeed === 'guessed' ? `; embedding ${guessed}` : ''
+  if (measured === null) return `default${onCard || ': docs/benchmarks.md'}`
   const { runs, last, factor } = measured
-  return `${count(runs, 'run')} to ${day(last)}: ${factor.toFixed(2)} of default`
+  return `${count(runs, 'run')} to ${day(last)}: ${factor.toFixed(2)} of default${onCard}`
 }
 
 function day(date: Date): string {
@@ -447,7 +460,7 @@ function rowTable(plan: Plan, columns: number | undefined): string {
   )
 }
 
-/** The cheapest that fit, the cheapest with each card, and with any card that bin/provision.mjs rents: sorted as they are, by price. */
+/** The cheapest that fit, the cheapest with each card, and what bin/provision.mjs takes by itself: sorted as they are, by price. */
 export function rowsToShow(rows: readonly Row[]): Row[] {
   const first = rows.filter(row => row.fits && row.meetsDeadline).slice(0, FIRST_ROWS)
   const shown = new Set(first)
@@ -455,9 +468,11 @@ export function rowsToShow(rows: readonly Row[]): Row[] {
     const [cheapestOfChip] = rows.filter(row => chipOf(row) === chip).sort((a, b) => Number(b.fits) - Number(a.fits))
     if (!first.some(row => chipOf(row) === chip)) shown.add(cheapestOfChip)
   }
-  const rented = rows.find(row => row.provision && row.fits && row.card !== '')
-  if (rented !== undefined) shown.add(rented)
-  return rows.filter(row => shown.has(row))
+  return rows.filter(row => shown.has(row) || isFirstChoice(row))
+}
+
+function isFirstChoice({ provider, instance, market }: Row): boolean {
+  return provider === FIRST_CHOICE.provider && instance === FIRST_CHOICE.instance && market === FIRST_CHOICE.market
 }
 
 /** T4, A100: without how many of them, and how much memory. */
@@ -489,34 +504,35 @@ function named(row: Row): string {
   return `${row.provider} ${row.instance} ${row.market}`
 }
 
-function theChoice({ best, provision, withoutCard, withCard, workload }: Plan): string[] {
-  const lines = [`The cheapest is ${named(best)}: ${costOf(best, workload)}${best.priceKnown ? '' : ', at most'}.`]
-  if (provision !== null)
-    lines.push(
-      `${provision === best ? 'bin/provision.mjs rents it with' : `Of what bin/provision.mjs rents: ${costOf(provision, workload)} with`} ` +
-        `--instance ${provision.instance}`,
-    )
-  if (withoutCard !== null && withCard !== null) {
-    const cores = withoutCard.dollars <= withCard.dollars
-    const [less, more] = cores ? [withoutCard, withCard] : [withCard, withoutCard]
-    lines.push(
-      `${cores ? 'Without a card' : 'With a card'} it is cheaper: ${money(less.dollars)}, against ${money(more.dollars)} ` +
-        `${cores ? 'with one' : 'without'} (${named(more)}).`,
-    )
+function theChoice({ best, firstChoice, provision, withoutCard, withCard, workload }: Plan): string[] {
+  const hasCard = best.card !== ''
+  const other = hasCard ? withoutCard : withCard
+  const against = other === null ? '' : `; ${hasCard ? 'without one' : 'with one'} ${money(other.dollars)}`
+  const lines = [
+    `The cheapest is ${named(best)}: ${costOf(best, workload)}, ${hasCard ? 'with' : 'without'} a card${against}.`,
+  ]
+  if (firstChoice !== null) {
+    const but = firstChoice.fits ? '' : ` (but ${firstChoice.why})`
+    const cheaper =
+      provision === null || provision === firstChoice
+        ? ''
+        : `; the cheapest it can take is --instance ${provision.instance}: ${costOf(provision, workload)}`
+    lines.push(`bin/provision.mjs takes ${named(firstChoice)}: ${costOf(firstChoice, workload)}${but}${cheaper}.`)
   }
   return lines
 }
 
-function costOf({ hours, dollars }: Row, workload: Question['workload']): string {
-  return workload === 'batch' ? `${money(dollars)} for ${duration(hours * 3600)}` : `${money(dollars)} a month`
+function costOf({ hours, dollars, priceKnown }: Row, workload: Question['workload']): string {
+  const atMost = priceKnown ? '' : 'at most '
+  return `${atMost}${money(dollars)} ${workload === 'batch' ? `for ${duration(hours * 3600)}` : 'a month'}`
 }
 
-function theFleet({ firms, fleet: { one, many, secondsAFirm } }: Plan): string[] {
+function theFleet({ fleet: { one, many, secondsAFirm } }: Plan): string[] {
   const share = (part: number) => `${(100 * part).toFixed(part > 0.99 ? 1 : 0)} %`
   return [
-    `One machine: ${one.hours.toFixed(2)} hours billed, ${money(one.dollars)}, ${share(one.overhead)} of it overhead.`,
-    `A container for each firm: ${many.hours.toFixed(many.hours < 10 ? 2 : 1)} hours, ${money(many.dollars)}, ${share(many.overhead)} overhead: ` +
-      `${CONTAINER_START} s of start and model for ${secondsAFirm.toFixed(2)} s of work, ${count(firms, 'time')}, each billed ${LEAST_BILLED} s at least.`,
+    `One machine: ${one.hours.toFixed(2)} hours, ${money(one.dollars)}, ${share(one.overhead)} overhead; a container for each firm: ` +
+      `${many.hours.toFixed(many.hours < 10 ? 2 : 1)} hours, ${money(many.dollars)}, ${share(many.overhead)} ` +
+      `(${CONTAINER_START} s of start for ${secondsAFirm.toFixed(2)} s of work, billed ${LEAST_BILLED} s at least).`,
   ]
 }
 
@@ -553,17 +569,20 @@ function theNames({ naming }: Plan): string[] {
   ]
 }
 
-function theRest({ beside, prices, measured, best }: Plan): string[] {
+function theRest({ beside, prices, measured, best, instances }: Plan): string[] {
   const { diskGigabytes, diskDollars, outGigabytes, outDollars } = beside
   const lines = [
-    `A disk of ${diskGigabytes} GB: ${money(diskDollars)}; ${outGigabytes.toFixed(1)} GB of results out of the cloud: ${money(outDollars)} at most.`,
+    best.monthly === null
+      ? `A disk of ${diskGigabytes} GB: ${money(diskDollars)}; ${outGigabytes.toFixed(1)} GB of results out of the cloud: ${money(outDollars)} at most.`
+      : `${instances === 1 ? 'A disk' : `${instances} disks`} of ${diskGigabytes} GB: ${money(diskDollars)} a month more, for all of it, stopped or not.`,
   ]
-  if (measured.tooSmall > 0)
-    lines.push(`Left out: ${count(measured.tooSmall, 'run')} here that were too small to tell.`)
-  if (measured.cards.length > 0) lines.push(`Measured cards: ${measured.cards.join(', ')}.`)
+  const here = [
+    ...(measured.leftOut > 0 ? [`${count(measured.leftOut, 'run')} here cannot tell (--help says which can)`] : []),
+    ...(measured.cards.length > 0 ? [`measured cards: ${measured.cards.join(', ')}`] : []),
+  ]
+  if (here.length > 0) lines.push(`Of this database: ${here.join('; ')}.`)
   lines.push(
-    `Prices (data/prices) of ${prices.oldest} to ${prices.newest}, the cheapest of ${best.date}` +
-      `${best.priceKnown ? '' : ', its spot the dear end of usual discounts'}.` +
+    `Prices (data/prices) of ${prices.oldest} to ${prices.newest}, the cheapest of ${best.date}.` +
       (prices.old ? ` The oldest are ${prices.days} days old: look before you rent.` : ''),
   )
   return lines

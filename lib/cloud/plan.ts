@@ -117,7 +117,9 @@ export const TOKENS_A_SENTENCE = 26
 
 // Not measured: no card was at hand. The engine reaches .71 of what two cores can multiply; a card's lanes are harder to fill
 // with matrices of 384 columns, and its memory is not all read in order.
-const CARD_EFFICIENCY = 0.4
+export const CARD_EFFICIENCY = 0.4
+/** What bin/provision.mjs takes when nobody names another: choices.ts, which a test compares, since it loads the cloud's SDK. */
+export const FIRST_CHOICE = { provider: 'AWS', instance: 'g4dn.2xlarge', market: 'spot' } as const
 
 /**
  * Seconds before the first step. Guesses of one who has rented such machines, none of them measured here: a boot until ssh
@@ -131,13 +133,22 @@ const TRANSCRIPT_BYTES = 150
 export function resultBytes(sentences: number, dimension: number): number {
   return sentences * (0.88 * 4 * dimension + 216)
 }
-/** Of a database, a sentence (docs/benchmarks.md); as much again for its log while it is loaded. */
+// Of a database with its index, a sentence of 256 dimensions (docs/benchmarks.md).
 const DATABASE_BYTES = 3085
+// What a number more adds to it, in the row and in the index, with what pages of 8 KB leave empty: 6,000 rows and their index
+// take 2,544 bytes a row with 256 dimensions, 3,693 with 384, 8,318 with 768 (m).
+const DATABASE_BYTES_A_NUMBER = 11.3
+// Of the index alone: 1,367 bytes a row, 2,049, and 4,097 (m).
+const INDEX_BYTES_A_NUMBER = 5.4
 // A system, Node, Postgres' buffers, and the model's process.
 const RESIDENT_BYTES = 3e9
 // aggregate: 527 MB with 11,757 topics, 2,737 with 120,258 (docs/benchmarks.md).
 const AGGREGATE_BYTES_A_TOPIC = 20_400
-const DISK_LEAST_GIGABYTES = 30
+// Ubuntu with Node, Postgres, the packages and a model; CUDA's libraries; Postgres' log, which bin/instance/postgres.sh lets
+// grow to four.
+const DISK_FIXED_GIGABYTES = { system: 6, cuda: 3, log: 4 } as const
+// A full disk loses the hour, and ten gigabytes more cost a tenth of a cent in it.
+const DISK_SPARE = 1.25
 
 /** What runs of this database took, against what the bench's figures would have given for the same. 1: as on the bench. */
 export type Measured = {
@@ -184,11 +195,11 @@ function costsOf(work: Work, storage: Storage, card: Card | undefined, measured:
   function withModel({ serial, shared }: Cost, texts: number, slower: number): Cost {
     const { embedding } = work
     if (embedding.operations === 0) return { serial, shared }
-    if (card === undefined || card.capability < LEAST_CAPABILITY) {
+    if (!isUsable(card)) {
       const ofCores = (slower * BENCH_CORES * texts * embedding.operations) / embedding.operationsPerSecond
       return { serial, shared: shared + ofCores }
     }
-    const found = measured.cards.find(({ name }) => isCalled(name, card))
+    const found = measuredOf(card, measured)
     return { serial: Math.max(serial, texts / (found?.sentencesPerSecond ?? cardSpeed(embedding, card))), shared }
   }
 }
@@ -223,6 +234,13 @@ function secondsOf({ serial, shared }: Cost, cores: number): number {
 // max_parallel_workers and max_worker_processes are 8 in a Postgres that nobody told otherwise, and the connection's own process.
 const INDEXING = 9
 
+function coresOf(step: Step, cores: number): number {
+  return step === 'index' ? Math.min(cores, INDEXING) : cores
+}
+
+/** Whether the model's time on the card is known: none where it runs on cores. */
+export type CardSpeed = 'none' | 'guessed' | 'measured'
+
 export type Timing = {
   setUp: number
   /** Transcripts up, results back. */
@@ -231,22 +249,33 @@ export type Timing = {
   /** embed, cluster-firm and name-topics at once: the longest, or all that the cores have to do, whichever is more. */
   sideBySide: number
   seconds: number
+  cardSpeed: CardSpeed
 }
 
 export function timingOf(work: Work, { cores, card }: Machine, measured: Measured = UNMEASURED): Timing {
   const costs = costsOf(work, storageOf(work.sentences), card, measured)
   const steps = {} as Record<Step, number>
-  for (const step of STEPS) steps[step] = secondsOf(costs[step], step === 'index' ? Math.min(cores, INDEXING) : cores)
+  for (const step of STEPS) steps[step] = secondsOf(costs[step], coresOf(step, cores))
   const atOnce = [costs.embed, costs['cluster-firm'], costs['name-topics']]
   // The longest of those that wait, beside the cores' whole work; never less than any of the three alone.
   const sideBySide =
     Math.max(...atOnce.map(({ serial }) => serial)) + atOnce.reduce((sum, { shared }) => sum + shared, 0) / cores
-  const usable = card !== undefined && card.capability >= LEAST_CAPABILITY
-  const setUp = SET_UP.boot + SET_UP.packages + (usable ? SET_UP.driver + SET_UP.cuda : 0)
+  const setUp = SET_UP.boot + SET_UP.packages + (isUsable(card) ? SET_UP.driver + SET_UP.cuda : 0)
   const bytes = work.sentences * TRANSCRIPT_BYTES + resultBytes(work.sentences, work.embedding.dimension)
   const transfer = bytes / BYTES_PER_SECOND
   const seconds = setUp + transfer + steps.ingest + sideBySide + steps.aggregate + steps.index
-  return { setUp, transfer, steps, sideBySide, seconds }
+  const found = isUsable(card) ? measuredOf(card, measured) : undefined
+  const guessed = isUsable(card) && work.embedding.operations > 0
+  const cardSpeed = guessed ? (found === undefined ? 'guessed' : 'measured') : 'none'
+  return { setUp, transfer, steps, sideBySide, seconds, cardSpeed }
+}
+
+function isUsable(card: Card | undefined): card is Card {
+  return card !== undefined && card.capability >= LEAST_CAPABILITY
+}
+
+function measuredOf(card: Card, { cards }: Measured): Measured['cards'][number] | undefined {
+  return cards.find(({ name }) => isCalled(name, card))
 }
 
 /** One run that was measured: what it did, how long it took. */
@@ -255,6 +284,8 @@ export type Run = {
   seconds: number
   sentences: number
   topics: number
+  cores: number
+  storage: Storage
   finishedAt: Date
 }
 
@@ -271,17 +302,15 @@ export function tells({ step, seconds, sentences, topics }: Run): boolean {
 }
 
 /**
- * What runs took against what the bench's figures give for the same sentences and topics on as many cores. All runs of a
- * step together, the large ones weighing more.
+ * What runs without a card took against what the bench's figures give for the same sentences and topics on as many cores and
+ * such a database. All runs of a step together, the large ones weighing more.
  */
-export function factorsOf(
-  runs: readonly Run[],
-  machine: { cores: number; storage: Storage; embedding: Embedding },
-): Measured['factors'] {
+export function factorsOf(runs: readonly Run[], embedding: Embedding): Measured['factors'] {
   const sums = new Map<Step, { seconds: number; expected: number; runs: number; last: Date }>()
-  for (const { step, seconds, sentences, topics, finishedAt } of runs.filter(tells)) {
-    const work = { firms: 1, sentences, topics, embedding: machine.embedding, asking: undefined, indexBytes: 0 }
-    const expected = secondsOf(costsOf(work, machine.storage, undefined, UNMEASURED)[step], machine.cores)
+  for (const { step, seconds, sentences, topics, cores, storage, finishedAt } of runs.filter(tells)) {
+    const work = { firms: 1, sentences, topics, embedding, asking: undefined, indexBytes: 0 }
+    const cost = costsOf(work, storage, undefined, UNMEASURED)[step]
+    const expected = secondsOf(cost, coresOf(step, cores))
     const sum = sums.get(step) ?? { seconds: 0, expected: 0, runs: 0, last: finishedAt }
     sum.seconds += seconds
     sum.expected += expected
@@ -369,7 +398,7 @@ function obstacle({ card, gigabytes }: Instance, work: Work, workload: Workload)
   const { least } = CARD_MEMORY[workload]
   if (card === undefined && NEEDS_A_CARD.includes(workload)) return `no card; ${workload} wants ${least} GB`
   if (card !== undefined) {
-    if (card.capability < LEAST_CAPABILITY) return `CUDA 13 left ${card.name}s`
+    if (card.capability < LEAST_CAPABILITY) return 'no CUDA 13'
     const wanted = Math.max(least, work.embedding.cardBytes / 1e9)
     if (card.gigabytes < wanted) return `card has ${card.gigabytes} GB of ${wanted.toFixed(0)}`
   }
@@ -454,11 +483,26 @@ export function monthlyOf(pattern: { onDemand: number; spot: number; hours: numb
 const DISK_DOLLARS_A_GIGABYTE_MONTH = 0.08
 const OUT_DOLLARS_A_GIGABYTE = 0.09
 
-/** Beside the machine: a disk for the hours, and the results on their way out. */
-export function besideOf({ sentences, embedding }: Pick<Work, 'sentences' | 'embedding'>, hours: number) {
-  const diskGigabytes = DISK_LEAST_GIGABYTES + Math.ceil((2 * DATABASE_BYTES * sentences) / 1e9)
-  const outGigabytes = resultBytes(sentences, embedding.dimension) / 1e9
-  const diskDollars = (diskGigabytes * DISK_DOLLARS_A_GIGABYTE_MONTH * hours) / HOURS_A_MONTH
+/**
+ * Gigabytes that a rented machine's disk needs: the database with its index, that index once more while it is built, the backup
+ * that goes back, the one that an earlier machine left, and the transcripts.
+ */
+export function diskGigabytesOf({ sentences, dimension }: { sentences: number; dimension: number }): number {
+  const { system, cuda, log } = DISK_FIXED_GIGABYTES
+  const database = DATABASE_BYTES + DATABASE_BYTES_A_NUMBER * (dimension - BENCH_DIMENSION)
+  const perSentence = database + INDEX_BYTES_A_NUMBER * dimension + TRANSCRIPT_BYTES
+  const bytes = sentences * perSentence + 2 * resultBytes(sentences, dimension)
+  return Math.ceil(system + cuda + log + (DISK_SPARE * bytes) / 1e9)
+}
+
+/** Beside the machine: its disk, for the hours of a run or, of a pattern's machines that are only stopped, all the month; results. */
+export function besideOf(
+  { sentences, embedding: { dimension } }: Pick<Work, 'sentences' | 'embedding'>,
+  { hours, instances }: { hours: number; instances: number },
+) {
+  const diskGigabytes = diskGigabytesOf({ sentences, dimension })
+  const outGigabytes = resultBytes(sentences, dimension) / 1e9
+  const diskDollars = (instances * diskGigabytes * DISK_DOLLARS_A_GIGABYTE_MONTH * hours) / HOURS_A_MONTH
   return { diskGigabytes, diskDollars, outGigabytes, outDollars: outGigabytes * OUT_DOLLARS_A_GIGABYTE }
 }
 

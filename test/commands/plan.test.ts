@@ -3,22 +3,30 @@
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { command, makePlan, type Plan, rowsToShow } from '../../commands/plan.ts'
+import { STEPS } from '../../lib/cloud/plan.ts'
 import { readPrices } from '../../lib/cloud/prices.ts'
 import { withDatabase } from '../../lib/db/open.ts'
-import { recorded } from '../../lib/db/runs.ts'
+import { ensureQuarter } from '../../lib/db/quarters.ts'
+import { type MeasuredRun, placeOf } from '../../lib/db/throughputs.ts'
 import { sizeOfModel } from '../../lib/model/model-sizes.ts'
 import { readSettings } from '../../lib/settings.ts'
+import { BOTH, optionsFor } from '../db/both-databases.ts'
 import { refusalOf } from '../refusal.ts'
-import { quarterdeck, scratchHome, stepWords, succeed } from '../run.ts'
+import { quarterdeck, scratchHome } from '../run.ts'
 
 const { home, remove } = scratchHome()
 afterAll(remove)
 const nowhere = join(home, 'nowhere')
 
 /** The command without its door, which the last tests of each part go through: a process takes a second. */
-async function text(words: readonly string[], where = nowhere, env: Record<string, string> = {}): Promise<string> {
+async function text(
+  words: readonly string[],
+  where = nowhere,
+  env: Record<string, string> = {},
+  columns?: number,
+): Promise<string> {
   const flags: Record<string, string | true> = {}
   words.forEach((word, i) => {
     const value = words[i + 1]
@@ -29,12 +37,33 @@ async function text(words: readonly string[], where = nowhere, env: Record<strin
   const print = (line: string) => {
     printed += line
   }
-  await command.run({ words: [], flags, settings, columns: undefined, print })
+  await command.run({ words: [], flags, settings, columns, print })
   return printed
 }
 
 async function planned(words: readonly string[], where = nowhere, env = {}): Promise<Plan> {
   return JSON.parse(await text([...words, '--json'], where, env))
+}
+
+function planOf(runs: readonly MeasuredRun[], name = 'earnings-static-256', day = '2026-10-01'): Plan {
+  const model = sizeOfModel(name)
+  if (model === undefined) throw new Error(`${name} has no size`)
+  return makePlan({
+    asked: {
+      firms: 1000,
+      sentences: undefined,
+      workload: 'batch',
+      hoursPerMonth: undefined,
+      instances: 1,
+      deadline: undefined,
+    },
+    model,
+    precision: 'fp32',
+    throughputs: { runs: [...runs], cards: [], named: { topics: 0, promptTokens: 0, completionTokens: 0, answers: 0 } },
+    prices: readPrices(),
+    settings: readSettings({}),
+    now: new Date(day),
+  })
 }
 
 describe('without a database', () => {
@@ -46,12 +75,11 @@ describe('without a database', () => {
     expect(existsSync(nowhere)).toBe(false)
   })
 
-  it('shows in the table what --json has, in forty lines or a few more', async () => {
+  it('shows in the table what --json has', async () => {
     const words = ['--firms', '5000', '--model', 'all-mpnet-base-v2', '--deadline', '2.5']
     const plan = await planned(words)
     const shown = await text(words)
     const lines = shown.split('\n')
-    expect(lines.length).toBeLessThan(48)
     const table = lines.filter(line => /^(AWS|Google|Azure) /.test(line)).map(line => line.split(/ {2,}/))
     expect(table).toEqual(
       rowsToShow(plan.rows).map(row => [
@@ -65,12 +93,49 @@ describe('without a database', () => {
       ]),
     )
     expect(shown).toContain(`The cheapest is ${plan.best.provider} ${plan.best.instance} ${plan.best.market}: `)
-    expect(shown).toContain(`--instance ${plan.provision?.instance}`)
+    expect(shown).toContain(`--instance ${plan.provision?.instance}: at most $`)
     expect(plan.best.hours).toBeLessThanOrEqual(2.5)
     // A card pays here, and the table shows every kind of it.
     expect(plan.best.card).not.toBe('')
     for (const chip of ['T4', 'A10G', 'L4', 'V100', 'A100', 'H100', 'none'])
       expect(table.some(row => row[2].split(' ')[0] === chip)).toBe(true)
+  })
+
+  it('fits a screen of 42 lines and 80 columns', async () => {
+    for (const model of ['earnings-static-256', 'all-MiniLM-L6-v2', 'all-mpnet-base-v2'])
+      for (const more of [[], ['--hours-per-month', '176'], ['--workload', 'realtime'], ['--workload', 'training']]) {
+        const shown = await text(['--firms', '5000', '--model', model, ...more], nowhere, {}, 80)
+        const lines = shown.split('\n')
+        expect(lines.length).toBeLessThanOrEqual(42)
+        expect(lines.filter(line => line.length > 80)).toEqual([])
+      }
+  })
+
+  it('always shows and names what bin/provision.mjs takes by itself, with its price and hours', async () => {
+    for (const more of [[], ['--model', 'all-mpnet-base-v2'], ['--workload', 'training'], ['--firms', '50000']]) {
+      const plan = await planned(['--firms', '5000', ...more])
+      const { firstChoice } = plan
+      expect(firstChoice).toMatchObject({
+        instance: 'g4dn.2xlarge',
+        market: 'spot',
+        fits: !more.includes('training') && !more.includes('50000'),
+      })
+      expect(rowsToShow(plan.rows)).toContainEqual(firstChoice)
+      expect(await text(['--firms', '5000', ...more])).toContain(
+        `bin/provision.mjs takes AWS g4dn.2xlarge spot: at most $${firstChoice?.dollars.toFixed(2)} `,
+      )
+    }
+  })
+
+  it("calls a card's time guessed where no run on such a card was measured, and only there", async () => {
+    const guessed = (shown: string) => shown.split('\n').filter(line => line.includes("0.4 of the card's peak"))
+    const [embed, aggregate, ...rest] = guessed(await text(['--firms', '5000', '--model', 'all-mpnet-base-v2']))
+    expect([embed, aggregate, rest]).toEqual([
+      expect.stringMatching(/^embed .* guessed: /),
+      expect.stringMatching(/^aggregate .* default; embedding guessed: /),
+      [],
+    ])
+    expect(guessed(await text(['--firms', '5000']))).toEqual([])
   })
 
   it('prices a month of a pattern', async () => {
@@ -80,7 +145,10 @@ describe('without a database', () => {
     expect(row).toMatchObject({ hours: 352, fits: true })
     expect(row?.dollars).toBeCloseTo(185.15, 2)
     expect(row?.monthly?.onDemand).toBe(row?.dollars)
-    expect(await text(words)).toMatch(/g4dn\.xlarge +\$185\.15 +\$138\.86 +\$92\.58/)
+    expect(await text(words)).toMatch(/g4dn\.2xlarge +\$264\.70 +\$198\.53 +\$132\.35/)
+    // A disk is there all the month, whatever the hours.
+    expect(plan.beside.diskDollars).toBeCloseTo(2 * plan.beside.diskGigabytes * 0.08, 9)
+    expect((await planned(['--firms', '10'])).beside.diskDollars).toBeLessThan(0.01)
     const run = await planned(['--firms', '10', '--hours-per-month', '720'])
     expect(run.rows.find(one => one.instance === 'g5.xlarge')?.monthly?.onDemand).toBeCloseTo(724.32, 2)
     expect(run.best.hours).toBeLessThan(1)
@@ -103,25 +171,7 @@ describe('without a database', () => {
   })
 
   it('says the age of its prices when they are old, and not before', () => {
-    const model = sizeOfModel('earnings-static-256')
-    if (model === undefined) throw new Error('the model that ships has no size')
-    const at = (day: string) =>
-      makePlan({
-        asked: {
-          firms: 10,
-          sentences: undefined,
-          workload: 'batch',
-          hoursPerMonth: undefined,
-          instances: 1,
-          deadline: undefined,
-        },
-        model,
-        precision: 'fp32',
-        throughputs: undefined,
-        prices: readPrices(),
-        settings: readSettings({}),
-        now: new Date(day),
-      }).prices
+    const at = (day: string) => planOf([], 'earnings-static-256', day).prices
     expect(at('2026-02-01').old).toBe(false)
     expect(at('2027-01-01')).toMatchObject({ old: true, days: 365, oldest: '2026-01-01' })
   })
@@ -166,38 +216,105 @@ describe('without a database', () => {
   })
 })
 
-describe('with a database', () => {
-  it('plans by what its runs took, leaves out those that were too small, and writes nothing', async () => {
-    const before = await planned(['--firms', '1000'])
-    for (const verb of ['ingest', 'embed']) await succeed(stepWords(verb, '2024Q3'), { home })
-    // A large quarter of the same model, done in no time.
-    await withDatabase({ ...readSettings({}), home }, async sql => {
-      const run = { command: 'embed', quarter: '2020Q1', options: { firm: null }, codeVersion: '0' }
-      await recorded(sql, { ...run, model: 'earnings-static-256 0' }, async () => ({
-        counts: { sentences: 1_000_000, tokens: 30_000_000, device: 'cpu' },
-      }))
-    })
-    const { stdout } = await quarterdeck(['plan', '--firms', '1000', '--json'], { home })
-    const plan: Plan = JSON.parse(stdout)
-    const runs = JSON.parse(
-      await succeed(['sql', 'select command, counts from runs order by run_id', '--json'], { home }),
-    )
-    expect(runs.map((run: { command: string }) => run.command)).toEqual(['ingest', 'embed', 'embed'])
+describe('runs', () => {
+  const whole: Omit<MeasuredRun, 'step'> = {
+    whole: true,
+    alone: true,
+    threads: 2,
+    server: 'here',
+    model: 'earnings-static-256 0',
+    device: 'cpu',
+    seconds: 1000,
+    sentences: 2_000_000,
+    topics: 120_000,
+    tokens: 60_000_000,
+    finishedAt: new Date('2026-10-01'),
+  }
+  const all = (more: Partial<MeasuredRun> = {}): MeasuredRun[] =>
+    STEPS.map(step => ({ ...whole, step, ...(step === 'name-topics' && { model: null }), ...more }))
+  const factors = (runs: readonly MeasuredRun[], model?: string) =>
+    planOf(runs, model).steps.map(({ measured }) => measured?.factor ?? null)
+  const usual = factors(all())
 
-    const small = runs[1].counts
-    expect(plan.measured).toMatchObject({ tokens: true, topics: false, naming: false, tooSmall: 2 })
-    expect(plan.tokensPerSentence).toBeCloseTo((small.tokens + 30_000_000) / (small.sentences + 1_000_000), 9)
+  it('tell of every step, and twice the seconds are twice the factor', () => {
+    expect(usual.every(factor => factor !== null)).toBe(true)
+    expect(planOf(all()).measured).toMatchObject({ tokens: true, topics: true, leftOut: 0 })
+    for (const [i, factor] of factors(all({ seconds: 2000 })).entries())
+      expect(factor).toBeCloseTo(2 * (usual[i] ?? 0), 9)
+  })
+
+  it('that did a part, ran beside others, or do not say on how many threads and what database change no factor', () => {
+    for (const more of [{ whole: false }, { alone: false }, { threads: null }, { server: null }]) {
+      expect(factors(all(more))).toEqual(usual.map(() => null))
+      const mixed = [...all(), ...all({ ...more, seconds: 1 })]
+      expect(factors(mixed)).toEqual(usual)
+      expect(planOf(mixed).measured.leftOut).toBe(6)
+    }
+  })
+
+  const toldBy = (more: Partial<MeasuredRun>, model?: string) =>
+    STEPS.filter((_, i) => factors(all(more), model)[i] !== null)
+
+  it('of another model tell of the steps that take no vectors', () => {
+    expect(toldBy({ model: 'another 0' })).toEqual(['ingest'])
+    expect(toldBy({}, 'all-MiniLM-L6-v2')).toEqual(['ingest', 'name-topics'])
+    expect(planOf(all(), 'all-MiniLM-L6-v2').tokensPerSentence).toBe(26)
+  })
+
+  it('on a card are not taken for cores, nor is the wait for a language model taken for work', () => {
+    expect(toldBy({ device: 'cuda' })).toEqual(STEPS.filter(step => step !== 'embed' && step !== 'aggregate'))
+    expect(toldBy({ model: 'earnings-static-256 0' })).toEqual(STEPS.filter(step => step !== 'name-topics'))
+    expect(toldBy({ server: 'elsewhere' })).toEqual(STEPS.filter(step => step !== 'index'))
+  })
+
+  it('are held against the cores and the database that they had', () => {
+    // The same seconds on more cores are slower work, in what more cores shorten.
+    for (const [i, factor] of factors(all({ threads: 8 })).entries())
+      if (['ingest', 'name-topics'].includes(STEPS[i])) expect(factor).toBeCloseTo(usual[i] ?? 0, 9)
+      else expect(factor).toBeGreaterThan(1.1 * (usual[i] ?? 0))
+    // The embedded database takes longer to load by nature.
+    expect(factors(all({ server: 'none' }))[0]).toBeLessThan(0.5 * (usual[0] ?? 0))
+  })
+})
+
+// A server where there is one, because making an embedded database takes seconds.
+const kind = BOTH.findLast(({ isThere }) => isThere) ?? BOTH[0]
+
+describe('with a database', () => {
+  it('plans by what its runs took, and writes nothing', async () => {
+    const before = await planned(['--firms', '1000'])
+    const server = await kind.start()
+    onTestFinished(() => server.stop())
+    const { home, env } = optionsFor(server)
+    await withDatabase({ ...readSettings({}), ...server.settings }, async sql => {
+      await ensureQuarter(sql, '2024Q3')
+      await sql`insert into firms (firm_id, name) select 'F' || i, 'F' from generate_series(1, 50) i`
+      await sql`
+        insert into work (stage, quarter, firm_id, state, recipe, units)
+        select 'embed', '2024Q3', 'F' || i, 'done', '{}', 1000 from generate_series(1, 50) i`
+      const place = placeOf({ threads: 2, databaseUrl: undefined })
+      const counts = { firms: 50, sentences: 50_000, tokens: 1_500_000, device: 'cpu' }
+      // The second found nothing to do.
+      for (const done of [counts, { firms: 0, device: 'none' }])
+        await sql`
+          insert into runs (command, quarter, options, code_version, worker, model, outcome, counts, started_at, finished_at)
+          values ('embed', '2024Q3', ${sql.json(place)}, '0', 'w', 'earnings-static-256 0', 'done', ${sql.json(done)},
+            ${done.firms > 0 ? '2026-10-01 10:00Z' : '2026-10-01 11:00Z'}, ${done.firms > 0 ? '2026-10-01 10:01Z' : '2026-10-01 11:00:01Z'})`
+    })
+    const plan = await planned(['--firms', '1000'], home, env)
+    expect(plan.measured).toMatchObject({ tokens: true, topics: false, naming: false, leftOut: 1 })
+    expect(plan.tokensPerSentence).toBe(30)
     for (const { step, measured } of plan.steps) {
       const seconds = (of: Plan) => of.rows.find(row => row.instance === 'c7i.2xlarge')?.timing.steps[step] ?? 0
-      if (step === 'embed') expect(measured?.runs).toBe(1)
+      if (step === 'embed') expect(measured).toMatchObject({ runs: 1 })
       else expect(measured).toBeNull()
       expect(seconds(plan) / seconds(before)).toBeCloseTo(measured?.factor ?? 1, 9)
     }
-    expect(plan.best.dollars).toBeLessThan(before.best.dollars)
-    expect(await text(['--firms', '1000'], home)).toMatch(/embed .* 1 run to 20\d\d-\d\d-\d\d: 0\.00 of default/)
-    // Another model has other runs to go by: none.
-    const other = await planned(['--firms', '1000', '--model', 'all-MiniLM-L6-v2'], home)
-    expect(other.steps.find(({ step }) => step === 'embed')?.measured).toBeNull()
-    expect(other.tokensPerSentence).toBe(26)
+    const shown = await text(['--firms', '1000'], home, env)
+    expect(shown).toMatch(/embed .* 1 run to 2026-10-01: 19\.06 of default/)
+    expect(shown).toContain('Of this database: 1 run here cannot tell')
+    await withDatabase({ ...readSettings({}), ...server.settings }, async sql => {
+      expect(await sql`select from runs`).toHaveLength(2)
+    })
   }, 60_000)
 })
