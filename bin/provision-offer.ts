@@ -68,6 +68,7 @@ export function sayOffer(facts: Record<string, string>, limits: Limits, places: 
 export async function isWanted(): Promise<boolean> {
   if (process.stdin.isTTY !== true)
     throw new UsageError('nobody is here to be asked whether to rent it', 'the same command with --yes')
+  stopIfLeaving()
   say('Rent the first of these that can be had? [y/N]')
   const lines = createInterface({ input: process.stdin })
   leaving.addEventListener('abort', () => lines.close())

@@ -22,9 +22,10 @@ import { userData } from '../lib/cloud/user-data.ts'
 import { codeVersion } from '../lib/code-version.ts'
 import { takeLock } from '../lib/db/embedded/lock.ts'
 import { messageOf, UsageError, UserError } from '../lib/errors.ts'
+import { findTexts } from '../lib/files.ts'
 import { isLeaving, leave, pause, Stopped, stopIfLeaving, stopped } from '../lib/leaving.ts'
 import { duration, goOnUnheard, say, thousands, warn } from '../lib/log.ts'
-import { environmentOfInstance, keepLibrariesQuiet, readSettings, SHIPPED_MODEL } from '../lib/settings.ts'
+import { environmentOfInstance, readSettings, SHIPPED_MODEL } from '../lib/settings.ts'
 import { affordable, dollarsAndCents, expectations, hoursLeft, isWanted, priceOf, sayOffer } from './provision-offer.ts'
 import { HELP, readWish, type Wish } from './provision-wish.ts'
 
@@ -75,7 +76,6 @@ type Trip = {
 
 type Ending = { how: 'done' | 'failed' | 'stopped' | 'taken'; message: string }
 
-keepLibrariesQuiet()
 const settings = readSettings()
 
 async function story(wish: Wish): Promise<void> {
@@ -109,6 +109,8 @@ async function prepare(wish: Wish, cloud: Cloud): Promise<Trip> {
   const results = resultsOf(wish)
   if (!wish.end && existsSync(results))
     throw new UserError(`${results} is there already, and the results would overwrite it`, `mv ${results} elsewhere`)
+  // What would fail there is better refused here.
+  if (wish.transcripts !== undefined) await findTexts([wish.transcripts])
   const folder = join(settings.home, 'provision', wish.quarter)
   // Ending needs no key, and nothing of it stays here.
   const isKept = !wish.dryRun && (!wish.end || existsSync(folder))
@@ -158,7 +160,13 @@ async function instancesThere(trip: Trip, regions: readonly string[]): Promise<e
       `${foreign.map(nameOf).join(' and ')} works on ${wish.quarter} already, and was rented elsewhere: its key is not here`,
       `go on where it was rented, or end it: node bin/provision.mjs --quarter ${wish.quarter} --end`,
     )
-  if (there.length > 0) say(`provision: ${there.map(nameOf).join(' and ')} is still there: going on with it`)
+  if (there.length === 0) return there
+  say(`provision: ${there.map(nameOf).join(' and ')} is still there: going on with it`)
+  // It is reached as it was rented, whatever was typed this time.
+  if (rented !== undefined) {
+    const { sshPort, sshUser, sessionManager } = rented
+    trip.wish = { ...wish, sshPort, sshUser, sessionManager }
+  }
   return there
 }
 
@@ -198,11 +206,13 @@ async function isAgreed(trip: Trip): Promise<boolean> {
   }
   sayOffer(facts, trip, places)
   await ec2.mayLaunch(cloud, places[0], await launchIn(trip, places[0]))
+  stopIfLeaving()
   return wish.yes || wish.dryRun || (await isWanted())
 }
 
 /** Goes on with an instance that is there, or rents one; and another one as long as they are taken away. */
 async function rentUntilDone(trip: Trip, there: readonly ec2.Instance[]): Promise<Ending> {
+  isRenting = true
   const [first, ...others] = there
   for (const other of others) await giveBack(trip, other)
   let instance: ec2.Instance | undefined = first
@@ -334,7 +344,9 @@ async function reach(trip: Trip, instance: ec2.Instance, machine: Machine): Prom
       if (performance.now() - heardAt > PATIENCE_SECONDS * 1000)
         throw new UserError(
           `${nameOf(instance)} runs and does not answer by ssh: ${error.message}`,
-          'a firewall may be in between: --ssh-port 443, --from with the address that it shows, or --session-manager',
+          /verification failed|denied/.test(error.message)
+            ? `it is not the machine of the keys in ${trip.folder}: move that folder away, and the same command begins anew`
+            : 'a firewall may be in between: --ssh-port 443, --from with the address that others see, or --session-manager',
         )
       await pause(LOOK_MILLISECONDS)
     }
@@ -383,7 +395,11 @@ async function follow(trip: Trip, instance: ec2.Instance, machine: Machine): Pro
         if (state.state === 'done' && !isHere)
           return { how: 'failed', message: 'the quarter was done, and its results did not get here' }
         if (state.state === 'stopped' && told?.why === 'limit') return { how: 'stopped', message: OUT_OF_LIMIT }
-        return { how: state.state, message: state.message }
+        // What was said here counts, and not how it was passed on.
+        return {
+          how: state.state,
+          message: isLeaving() && state.state === 'stopped' ? stopped().message : state.message,
+        }
       }
       if (!alive && bytes === 0 && told === undefined) {
         const silently = 'the work on the instance ended without a word, as after kill -9 or where memory ran out'
@@ -465,7 +481,9 @@ async function giveBack(trip: Trip, instance: ec2.Instance): Promise<void> {
 /** Notes what is about to be rented, so that it counts even if nobody hears of its end. */
 async function noteLaunch({ wish, cloud, folder, notes }: Trip, place: ec2.Place, ends: Date): Promise<void> {
   const { region, dollarsPerHour = 0 } = place
-  notes.rented = { region, at: new Date(timeOf(cloud)).toISOString(), ends: ends.toISOString(), dollarsPerHour }
+  const { sshPort, sshUser, sessionManager } = wish
+  const at = new Date(timeOf(cloud)).toISOString()
+  notes.rented = { region, at, ends: ends.toISOString(), dollarsPerHour, sshPort, sshUser, sessionManager }
   if (!wish.dryRun) await writeNotes(folder, notes)
 }
 
@@ -624,13 +642,18 @@ function dryUse({ wish, database }: Trip): Ending {
 
 // The door: what was typed, what is told by signals, and one catch.
 
+/** From here on there may be an instance. */
+let isRenting = false
 /** Aborted by the second Ctrl-C: nothing more is brought back. Giving the instance back goes on all the same. */
 const hurry = new AbortController()
 // A terminal that is closed must not end the program that gives the instance back.
 goOnUnheard()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => {
-    if (!isLeaving()) say(`provision: ${signal}: bringing back what is done, then giving the instance back`)
+    if (!isLeaving())
+      say(
+        `provision: ${signal}: ${isRenting ? 'bringing back what is done, then giving the instance back' : 'leaving'}`,
+      )
     // A shell that ends may say so twice, and means no hurry.
     else if (signal !== 'SIGHUP') hurry.abort()
     leave(`told to stop by ${signal}`)

@@ -5,7 +5,6 @@
 import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { type CAC, cac } from 'cac'
 import { watchForInterruption } from '../lib/cloud/spot-notice.ts'
 import { codeVersion } from '../lib/code-version.ts'
@@ -89,9 +88,9 @@ async function main(): Promise<void> {
 
 /** The one that was typed: loading the others takes longer than all else before it begins (m, 200 of 500 ms). Else all. */
 async function loadCommands(): Promise<readonly Command[]> {
-  const file = fileURLToPath(new URL(`../commands/${verb() === 'index' ? 'build-index' : verb()}.ts`, import.meta.url))
+  const file = new URL(`../commands/${verb() === 'index' ? 'build-index' : verb()}.ts`, import.meta.url)
   if (/^[a-z-]+$/.test(verb()) && existsSync(file)) {
-    const { command }: { command?: Command } = await import(file)
+    const { command }: { command?: Command } = await import(file.href)
     if (command?.verb === verb()) return [command]
   }
   return (await import('../commands/all.ts')).commands

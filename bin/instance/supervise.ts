@@ -176,7 +176,8 @@ async function once(): Promise<Ended> {
     isRestored = true
   }
   become('running', `make quarter, attempt ${attempt}`)
-  const from = transcripts === undefined ? [] : [`TRANSCRIPTS=${transcripts}`]
+  // A $ is make's own.
+  const from = transcripts === undefined ? [] : [`TRANSCRIPTS=${transcripts.replaceAll('$', () => '$$')}`]
   return await start(['make', '--no-print-directory', 'quarter', `Q=${quarter}`, ...from])
 }
 
@@ -194,7 +195,10 @@ function isTemporary({ code, tail }: Ended): boolean {
 }
 
 function wordsOf({ code, tail }: Ended): string {
-  const lines = tail.filter(line => !line.startsWith('make: ')).slice(-LINES_OF_A_FAILURE)
+  // Steps side by side that were stopped because of one that failed speak after it.
+  const cause = tail.findLastIndex(line => / has failed: stopping /.test(line))
+  const said = cause < 0 ? tail : tail.slice(0, cause)
+  const lines = said.filter(line => !line.startsWith('make: ')).slice(-LINES_OF_A_FAILURE)
   return lines.join('\n') || `it ended with ${code} and said nothing`
 }
 

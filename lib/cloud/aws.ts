@@ -4,6 +4,7 @@
 
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts'
 import { messageOf, UserError } from '../errors.ts'
+import { keepLibrariesQuiet } from '../settings.ts'
 
 /** One call, as it is shown: `service` and `name` are those of a policy, ec2:RunInstances. */
 export type Call = { service: string; name: string; region: string; input: object }
@@ -53,6 +54,9 @@ export class CloudError extends UserError {
 // types of a region) take some ten.
 const CONNECTION_MILLISECONDS = 10_000
 const ANSWER_MILLISECONDS = 60_000
+
+// Before the first client is made.
+keepLibrariesQuiet()
 
 export function openCloud({ dryRun, onCall }: { dryRun: boolean; onCall?: (call: Call) => void }): Cloud {
   return { dryRun, onCall, clients: new Map() }

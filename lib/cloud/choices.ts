@@ -69,7 +69,7 @@ export async function placesOf(
   if (places.length > 0) return { places, notes: [...notes] }
   throw new UserError(
     `there is nowhere to rent an instance:\n${[...notes].map(note => `  ${note}`).join('\n')}`,
-    'ask for another kind or another region: --instance c7i.4xlarge, --region eu-central-1',
+    'ask for another kind or another region: --instance c7i.xlarge, --region eu-central-1',
   )
 }
 

@@ -158,7 +158,9 @@ export async function mayLaunch(cloud: Cloud, place: Place, what: Launch): Promi
     const request = await requestOf(cloud, place, what)
     await read(cloud, EC2Client, place.region, new RunInstancesCommand({ ...request, DryRun: true }))
   } catch (error) {
-    if (codeOf(error) !== 'DryRunOperation' && !REFUSALS.includes(codeOf(error))) throw error
+    // An image that the first region does not have is a mistake; that another has none is a refusal.
+    const passes = codeOf(error) !== 'InvalidAMIID.NotFound' && REFUSALS.includes(codeOf(error))
+    if (codeOf(error) !== 'DryRunOperation' && !passes) throw error
   }
 }
 

@@ -9,7 +9,16 @@ import { UserError } from '../errors.ts'
 export type Gate = { region: string; group: string; cidr: string; port: number }
 
 /** A launch that was asked for, and what it costs from then on; its end may never be heard of. */
-export type Rented = { region: string; at: string; ends: string; dollarsPerHour: number }
+export type Rented = {
+  region: string
+  at: string
+  ends: string
+  dollarsPerHour: number
+  /** How it is reached: not every rerun has to say so again. */
+  sshPort: number
+  sshUser: string
+  sessionManager: boolean
+}
 
 export type Notes = {
   /** Of the instance that is there, or may be; absent when the last one was given back. */

@@ -164,7 +164,7 @@ export async function bytesIn(path: string, factorOfPacked = 1): Promise<number>
 
 /** Progress in whole megabytes, of steps in bytes. */
 function inMegabytes(verb: string, total: number): { more(bytes: number): void; end(): void } {
-  const shown = progress(verb, megabytes(total), 'MB')
+  const shown = progress(verb, Math.max(1, megabytes(total)), 'MB')
   let bytes = 0
   return {
     more(some) {

@@ -39,6 +39,8 @@ export class RemoteFailure extends UserError {
 
 // ssh's own exit code for its own failures.
 const SSH_FAILED = 255
+// What is asked this way takes a second or two. ssh's own patience does not begin before it has logged in.
+const ANSWER_MILLISECONDS = 90_000
 const WITHOUT_INPUT: ['ignore', 'pipe', 'pipe'] = ['ignore', 'pipe', 'pipe']
 // The machine is known by this name whatever its address is: the key was made here, before there was an address.
 const KNOWN_AS = 'quarterdeck'
@@ -80,11 +82,12 @@ export async function runThere(
   command: string,
   { input = '', signal }: { input?: string; signal?: AbortSignal | undefined } = {},
 ): Promise<string> {
+  const deadline = AbortSignal.timeout(ANSWER_MILLISECONDS)
   const options = {
     nothrow: true,
     quiet: true,
     ...(input === '' ? { stdio: WITHOUT_INPUT } : { input }),
-    ...(signal && { signal }),
+    signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
   }
   const { exitCode, stdout, stderr } = await $(options)`ssh ${wordsOf(machine)} ${command}`
   check(exitCode, stderr)
@@ -155,7 +158,8 @@ export function quoted(word: string): string {
 
 function wordsOf({ id, region, address, port, user, keys, bySessionManager }: Machine): string[] {
   const options = [
-    `UserKnownHostsFile=${join(keys, 'known-hosts')}`,
+    `IdentityFile=${pathOf(keys, 'key')}`,
+    `UserKnownHostsFile=${pathOf(keys, 'known-hosts')}`,
     `HostKeyAlias=${KNOWN_AS}`,
     'StrictHostKeyChecking=yes',
     'IdentitiesOnly=yes',
@@ -175,7 +179,7 @@ function wordsOf({ id, region, address, port, user, keys, bySessionManager }: Ma
   ]
   return [
     // Nothing of this person's but his key goes along, whatever his own configuration forwards.
-    ...['-a', '-x', '-i', join(keys, 'key'), '-p', String(port)],
+    ...['-a', '-x', '-p', String(port)],
     ...options.flatMap(option => ['-o', option]),
     `${user}@${bySessionManager ? id : address}`,
   ]
@@ -207,10 +211,15 @@ function streaming([program, ...words]: readonly string[], signal: AbortSignal |
   return { stdin: child.stdin, stdout: child.stdout, ended }
 }
 
+/** ssh takes a blank for the end of a name, and % for the beginning of a word of its own. */
+function pathOf(folder: string, name: string): string {
+  return `"${join(folder, name).replaceAll('%', '%%')}"`
+}
+
 function check(exitCode: number | null, stderr: string): void {
   if (exitCode === 0) return
   // Null: killed from here, because nobody waits for it any more.
-  if (exitCode === SSH_FAILED || exitCode === null) throw new Unreachable(lastLineOf(stderr))
+  if (exitCode === SSH_FAILED || exitCode === null) throw new Unreachable(lastLineOf(stderr) || 'no answer')
   throw new RemoteFailure(
     `the machine could not do what it was asked: ${lastLineOf(stderr) || `it ended with ${exitCode}`}`,
     'what it says is the reason; then the same command again',

@@ -190,7 +190,7 @@ describe.skipIf(!motoIsHere || !sshdIsHere)('a quarter on a rented instance', ()
     await killed.ended
 
     // The same instance goes on, and is found by its tag.
-    const again = rented()
+    const again = rented('--ssh-port', '2223')
     await again.hear(/is still there: going on with it/)
     await again.hear(/embed 2024Q3: 14 firms/)
     // A connection that breaks is nothing to speak of.

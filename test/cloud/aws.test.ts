@@ -97,12 +97,13 @@ describe.skipIf(!motoIsHere)('calls to AWS', () => {
     cloud.expireLogin()
     const asking = openCloud({ dryRun: false })
     for (const call of [
-      vpcs(asking),
-      read(asking, RDSClient, REGION, new DescribeDBInstancesCommand({})),
-      read(asking, ServiceQuotasClient, REGION, new GetServiceQuotaCommand({ ServiceCode: 'ec2', QuotaCode: 'L-1' })),
-      whoAmI(asking, REGION),
+      () => vpcs(asking),
+      () => read(asking, RDSClient, REGION, new DescribeDBInstancesCommand({})),
+      () =>
+        read(asking, ServiceQuotasClient, REGION, new GetServiceQuotaCommand({ ServiceCode: 'ec2', QuotaCode: 'L-1' })),
+      () => whoAmI(asking, REGION),
     ]) {
-      const error = await failure(call)
+      const error = await failure(call())
       expect(error.trouble).toBe('login')
       expect(words(error)).toMatch(/expired.*aws sso login/)
     }

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { callersAddress } from '../../lib/cloud/callers-address.ts'
 import { readNotes, writeNotes } from '../../lib/cloud/notes.ts'
@@ -31,7 +31,8 @@ describe.skipIf(!sshdIsHere)('a rented machine', () => {
   let machine: Machine
 
   beforeAll(async () => {
-    folder = scratchFolder()
+    // A home may be called anything.
+    folder = join(scratchFolder(), "100 % Ann's calls")
     await makeKeys(folder)
     const text = (name: string) => readFileSync(join(folder, name), 'utf8')
     const words = userData({
@@ -47,7 +48,7 @@ describe.skipIf(!sshdIsHere)('a rented machine', () => {
   })
   afterAll(async () => {
     await played?.end()
-    rmSync(folder, { recursive: true, force: true })
+    rmSync(dirname(folder), { recursive: true, force: true })
   })
 
   it('runs commands with words of any kind, and says what they print', async () => {
@@ -79,10 +80,11 @@ describe.skipIf(!sshdIsHere)('a rented machine', () => {
     writeFileSync(
       join(programs, 'aws'),
       `#!/bin/bash
-echo "$*" > ${join(folder, 'asked')}
+echo "$*" > "${join(folder, 'asked')}"
 exec 3<> /dev/tcp/${played.address}/${played.port}
 cat <&3 &
-exec cat >&3
+cat >&3
+kill $!
 `,
       { mode: 0o755 },
     )
