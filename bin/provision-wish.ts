@@ -5,7 +5,7 @@ import { isIP } from 'node:net'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { parseAddress } from '../lib/db/address.ts'
+import { isHere, parseAddress } from '../lib/db/address.ts'
 import { messageOf, UsageError } from '../lib/errors.ts'
 import { parseQuarter } from '../lib/text/quarters.ts'
 
@@ -157,10 +157,10 @@ function quarterOf(text: string): string {
 
 /** A server of this machine is none that the instance could reach. */
 function refuseLocal(databaseUrl: string): void {
-  const { host, socket, shown } = parseAddress(databaseUrl)
-  if (socket === undefined && !/^(localhost$|127\.|::1$)/.test(host)) return
+  const address = parseAddress(databaseUrl)
+  if (!isHere(address)) return
   throw new UsageError(
-    `DATABASE_URL is ${shown}, a server of this machine, which the instance cannot reach`,
+    `DATABASE_URL is ${address.shown}, a server of this machine, which the instance cannot reach`,
     'unset DATABASE_URL: the instance has a database of its own, which comes back as a file',
   )
 }

@@ -16,6 +16,7 @@ import {
 } from 'node:fs'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { Backup, State as StateThere } from '../../lib/cloud/quarter-there.ts'
 import { watchForInterruption } from '../../lib/cloud/spot-notice.ts'
 import { parseAddress } from '../../lib/db/address.ts'
 import { lockHolder, takeLock } from '../../lib/db/embedded/lock.ts'
@@ -26,20 +27,14 @@ import { duration, say } from '../../lib/log.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { type Ended, endEverybody, type How, run } from './children.ts'
 
-type Backup = { file: string; bytes: number; sha256: string }
-
-type State = {
-  /** `stopped` by a signal, `interrupted` by the cloud. */
-  state: 'running' | 'done' | 'failed' | 'interrupted' | 'stopped'
+/** What the renter reads (`stopped` by a signal, `interrupted` by the cloud), and what helps a person who looks. */
+type State = StateThere & {
   pid: number
   quarter: string
   /** How often this process has begun the quarter. */
   attempt: number
   /** When this was written. */
   since: string
-  message: string
-  /** The quarter, out of a database of the machine's own. */
-  backup: Backup | null
 }
 
 const PAUSE_SECONDS = 10

@@ -51,6 +51,7 @@ export type Backup = { file: string; bytes: number; sha256: string }
 export type State = {
   state: 'running' | 'done' | 'failed' | 'interrupted' | 'stopped'
   message: string
+  /** The quarter, out of a database of the machine's own. */
   backup: Backup | null
 }
 

@@ -48,6 +48,11 @@ const OF_LIBPQ = [
   'tcp_user_timeout',
 ]
 
+/** Whether the server is on this machine, as far as its name says so. */
+export function isHere({ host, socket }: Pick<Address, 'host' | 'socket'>): boolean {
+  return socket !== undefined || /^(localhost|127\..*|\[?::1\]?)$/.test(host)
+}
+
 export function parseAddress(databaseUrl: string): Address {
   const url = parseUrl(databaseUrl)
   const query = url.searchParams

@@ -2,7 +2,7 @@
 // cards were learned to do, and what the language model's answers took. For `plan`, which knows what to make of it.
 
 import type { Settings } from '../settings.ts'
-import { parseAddress } from './address.ts'
+import { isHere, parseAddress } from './address.ts'
 import type { Database, Queries } from './connect.ts'
 
 export const MEASURED_STEPS = ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate', 'index'] as const
@@ -16,9 +16,7 @@ export function placeOf({ threads, databaseUrl }: Pick<Settings, 'threads' | 'da
   server: Server
 } {
   if (databaseUrl === undefined) return { threads, server: 'none' }
-  const { host, socket } = parseAddress(databaseUrl)
-  const here = socket !== undefined || /^(localhost|127\..*|\[?::1\]?)$/.test(host)
-  return { threads, server: here ? 'here' : 'elsewhere' }
+  return { threads, server: isHere(parseAddress(databaseUrl)) ? 'here' : 'elsewhere' }
 }
 
 export type MeasuredRun = {
