@@ -37,8 +37,11 @@ export const command: Command = {
       const done = await withDatabase(settings, sql => restore(sql, backup, options))
       for (const quarter of done.before)
         say(`db-restore ${quarter}: was restored from this file before, and is left as it is; --replace puts it back`)
-      for (const quarter of done.withoutIndex)
-        say(`db-restore ${quarter}: its vector index is to be built: quarterdeck index --quarter ${quarter}`)
+      for (const quarter of done.quarters)
+        say(
+          `db-restore ${quarter}: ${done.withoutIndex.includes(quarter) ? 'its indexes, and ' : ''}what compares it with earlier ` +
+            `quarters, are to be made: make quarter Q=${quarter}`,
+        )
       if (done.quarters.length === 0 && done.rows === 0)
         say(`db-restore: nothing was left to restore out of ${words[0]}`)
       const megabytes = (done.bytes / 2 ** 20).toFixed(1)

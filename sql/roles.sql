@@ -9,8 +9,8 @@
 --
 -- Who runs what (DATABASE_URL=postgres://quarterdeck_worker:PASSWORD@HOST/quarterdeck …)
 --   quarterdeck_owner    ingest, index, drop-quarter, db-restore, updates, and the first embed into an empty database
---   quarterdeck_worker   embed, cluster-firm, name-topics, aggregate, eval
---   quarterdeck_reader   status, themes, search, sql, models, db-check, db-backup
+--   quarterdeck_worker   embed, cluster-firm, name-topics, aggregate, novelty, lineage, eval
+--   quarterdeck_reader   status, themes, trends, search, export, report, sql, models, db-check, db-backup
 
 \set ON_ERROR_STOP on
 begin;
@@ -71,7 +71,9 @@ grant insert, delete on
   sentence_vectors, -- embed
   topics, topic_sentences, -- cluster-firm; embed takes back what stood on old vectors
   topic_names, -- name-topics
-  topic_vectors, themes -- aggregate; names and memberships go with their topic or theme
+  topic_vectors, themes, -- aggregate; names and memberships go with their topic or theme
+  sentence_novelty, topic_novelty, -- novelty
+  theme_lineage, theme_links -- lineage
 to quarterdeck_worker;
 grant insert on
   theme_topics, -- aggregate

@@ -6,7 +6,9 @@ import { indexQuarter } from '../commands/build-index.ts'
 import { clusterFirms } from '../commands/cluster-firm.ts'
 import { embed } from '../commands/embed.ts'
 import { ingest } from '../commands/ingest.ts'
+import { followLineage } from '../commands/lineage.ts'
 import { nameTopics } from '../commands/name-topics.ts'
+import { compareFirms } from '../commands/novelty.ts'
 import type { Database } from '../lib/db/connect.ts'
 import { type EmbedderSettings, openEmbedder } from '../lib/model/embedder.ts'
 import { readSettings, SHIPPED_MODEL } from '../lib/settings.ts'
@@ -23,6 +25,8 @@ export function stepsOf(quarter: string, folder = sample(quarter)): Record<strin
     'name-topics': sql => nameTopics(sql, { quarter }),
     aggregate: sql => aggregate(sql, { quarter, openModel: expectedTexts => openShipped({ expectedTexts }) }),
     index: sql => indexQuarter(sql, { quarter }),
+    novelty: sql => compareFirms(sql, { quarter, threads: 2 }),
+    lineage: sql => followLineage(sql),
   }
 }
 

@@ -83,7 +83,16 @@ export function scratchHome(): { home: string; remove(): Promise<void> } {
   }
 }
 
-export const STEPS = ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate', 'index'] as const
+export const STEPS = [
+  'ingest',
+  'embed',
+  'cluster-firm',
+  'name-topics',
+  'aggregate',
+  'index',
+  'novelty',
+  'lineage',
+] as const
 
 export function sample(quarter: string): string {
   return join(root, 'data/samples', quarter)
@@ -107,6 +116,10 @@ const DATA_TABLES = [
   'topic_vectors',
   'themes',
   'theme_topics',
+  'sentence_novelty',
+  'topic_novelty',
+  'theme_lineage',
+  'theme_links',
 ]
 
 /** A fingerprint of every data table, row by row: two databases with equal fingerprints hold the same rows. */

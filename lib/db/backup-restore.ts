@@ -22,9 +22,10 @@ import {
   partitionName,
 } from './quarters.ts'
 import { recorded } from './runs.ts'
+import { textIndexName } from './text-index.ts'
 import { transaction } from './transaction.ts'
 import { indexName } from './vector-index.ts'
-import { indexDropped, talkChanged } from './work.ts'
+import { comparisonsToDo, indexDropped, talkChanged } from './work.ts'
 
 export type RestoreOptions = {
   /** Only this one of its quarters. */
@@ -236,6 +237,7 @@ async function restoreQuarter(restore: Restore, quarter: string): Promise<boolea
           select firm_id as "firmId", name from firms`
         for (const section of firms) await merge(restore, tx, section)
         for (const section of sections) await copySection(restore, tx, section, placeOf(section.table, quarter))
+        await comparisonsToDo(tx, quarter)
         // Higher than any that a worker still has in hand: by this his fence finds that the work is his no more.
         await tx`update work set attempt = attempt + ${attempt + 1} where quarter = ${quarter}`
         await indexDropped(tx, quarter)
@@ -263,7 +265,8 @@ async function restoreQuarter(restore: Restore, quarter: string): Promise<boolea
  * they are empty: what is loaded in the same transaction then takes no place in the log of the embedded database.
  */
 async function clearQuarter(tx: Queries, quarter: string): Promise<string[]> {
-  await tx`drop index if exists ${tx(indexName(quarter))}` // loading into one costs six times what building it does
+  // Loading into them costs six times what building them does.
+  for (const index of [indexName(quarter), textIndexName(quarter)]) await tx`drop index if exists ${tx(index)}`
   for (const table of PARTITIONED) await tx`truncate ${tx(partitionName(table, quarter))}`
   return await emptySmallTables(tx, quarter)
 }

@@ -91,6 +91,7 @@ export async function writeCall(sql: Database, call: StoredCall): Promise<void> 
       await tx`delete from sentence_vectors where quarter = ${quarter} and firm_id = ${call.firmId}`
       await tx`delete from topic_sentences where quarter = ${quarter} and firm_id = ${call.firmId}`
       await tx`delete from topics where quarter = ${quarter} and firm_id = ${call.firmId}`
+      await tx`delete from sentence_novelty where quarter = ${quarter} and firm_id = ${call.firmId}`
     }
     await tx`
       insert into calls (call_id, firm_id, quarter, calendar_quarter, fiscal_quarter, call_date, source, format, content_hash, sentences)

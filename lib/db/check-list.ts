@@ -5,6 +5,7 @@
 import type { PendingQuery, Row } from 'postgres'
 import type { Queries } from './connect.ts'
 import { PARTITIONED, partitionName } from './quarters.ts'
+import { textIndexName } from './text-index.ts'
 import type { Stage } from './work.ts'
 
 /** A select of one row for everything that was looked at: `id`, `firm` (or null) and whether it is `broken`, never null. */
@@ -99,12 +100,12 @@ export const INVARIANTS_OF_A_QUARTER: readonly Invariant[] = [
     look: (sql, quarter) => sql`
       with wanted as (
         select stage, firm_id, sum(sentences)::int as units
-        from calls, unnest('{embed,cluster-firm,name-topics}'::text[]) as stage
+        from calls, unnest('{embed,cluster-firm,name-topics,novelty}'::text[]) as stage
         where quarter = ${quarter}
         group by stage, firm_id
         union all
         select stage, '*', 0
-        from unnest('{ingest,aggregate,index}'::text[]) as stage
+        from unnest('{ingest,aggregate,index,lineage}'::text[]) as stage
         where exists (select from calls where quarter = ${quarter})
       ), found as (
         select stage, firm_id, units from work where quarter = ${quarter}
@@ -112,7 +113,7 @@ export const INVARIANTS_OF_A_QUARTER: readonly Invariant[] = [
       select stage || ' ' || firm_id as id, nullif(firm_id, '*') as firm,
         -- A firm whose only call went to another quarter keeps its rows, and has nothing to do.
         coalesce(found.units <> coalesce(wanted.units, 0), true)
-          or (firm_id <> '*' and stage in ('ingest', 'aggregate', 'index')) as broken
+          or (firm_id <> '*' and stage in ('ingest', 'aggregate', 'index', 'lineage')) as broken
       from wanted full join found using (stage, firm_id)`,
     mend: 'ingest',
   },
@@ -404,6 +405,76 @@ export const INVARIANTS_OF_A_QUARTER: readonly Invariant[] = [
     mend: 'aggregate',
   },
   {
+    title: 'a compared firm has a row of each sentence, where it has an earlier call',
+    look: (sql, quarter) => sql`
+      select s.sentence_id::text as id, s.firm_id as firm,
+        (done.recipe like '%"earlier":{%') <> (n.sentence_id is not null) as broken
+      from sentences s
+      join work done on done.stage = 'novelty' and done.quarter = ${quarter} and done.firm_id = s.firm_id
+        and done.state = 'done'
+      left join sentence_novelty n
+        on n.quarter = ${quarter} and n.sentence_id = s.sentence_id and n.firm_id = s.firm_id
+      where s.quarter = ${quarter}`,
+    mend: 'novelty',
+  },
+  {
+    title: 'what is said of a compared sentence looks back, and is repeated from where its recipe says',
+    look: (sql, quarter) => sql`
+      select n.sentence_id::text as id, n.firm_id as firm,
+        n.earlier_quarter >= ${quarter} or abs(n.similarity) > 1
+          or n.repeated <> (n.similarity >= (done.recipe::jsonb ->> 'repeatedFrom')::real)
+          or n.earlier_quarter is distinct from done.recipe::jsonb -> 'earlier' ->> 'quarter' as broken
+      from sentence_novelty n
+      join work done on done.stage = 'novelty' and done.quarter = ${quarter} and done.firm_id = n.firm_id
+        and done.state = 'done'
+      where n.quarter = ${quarter}`,
+    mend: 'novelty',
+  },
+  {
+    title: "what a compared topic is nearest to is its own firm's, of the quarter it was compared with",
+    look: (sql, quarter) => sql`
+      select n.topic_id as id, t.firm_id as firm,
+        n.quarter <> t.quarter or n.earlier_quarter >= n.quarter
+          or (n.similarity is null) <> (n.nearest_topic_id is null)
+          or coalesce((before.firm_id, before.quarter) <> (t.firm_id, n.earlier_quarter), false) as broken
+      from topic_novelty n
+      join topics t using (topic_id)
+      left join topics before on before.topic_id = n.nearest_topic_id
+      where n.quarter = ${quarter} and t.firm_id in (${firmsDone(sql, 'novelty', quarter)})`,
+    mend: 'novelty',
+  },
+  {
+    title: 'a followed theme has an identity, and no two of a quarter the same',
+    look: (sql, quarter) => sql`
+      select th.theme_id as id, null as firm,
+        i.lineage_id is null or i.quarter <> th.quarter or count(*) over (partition by i.lineage_id) > 1 as broken
+      from themes th left join theme_lineage i using (theme_id)
+      where th.quarter = ${quarter} and ${isDone(sql, 'lineage', quarter)}`,
+    mend: 'lineage',
+  },
+  {
+    title: 'what a followed theme came from has its evidence',
+    look: (sql, quarter) => sql`
+      select i.theme_id as id, null as firm, not exists (
+        select from theme_links l where l.theme_id = i.theme_id and l.quarter = i.quarter and l.event = i.event) as broken
+      from theme_lineage i
+      where i.quarter = ${quarter} and i.event <> 'first' and ${isDone(sql, 'lineage', quarter)}`,
+    mend: 'lineage',
+  },
+  {
+    title: 'a link is between a theme and one of an earlier quarter, and its shares are shares',
+    look: (sql, quarter) => sql`
+      select l.earlier_theme_id || ' ' || l.theme_id as id, null as firm,
+        here.quarter <> l.quarter or earlier.quarter <> l.earlier_quarter or l.earlier_quarter >= l.quarter
+          or abs(l.similarity) > 1 or l.topics_forward not between 0 and 1 or l.topics_back not between 0 and 1
+          or l.firms_in_common > least(here.firms, earlier.firms) or l.firms_by_chance < 0 as broken
+      from theme_links l
+      join themes here on here.theme_id = l.theme_id
+      join themes earlier on earlier.theme_id = l.earlier_theme_id
+      where l.quarter = ${quarter}`,
+    mend: 'lineage',
+  },
+  {
     title: 'an indexed quarter has a valid vector index',
     look: (sql, quarter) => sql`
       select ${partitionName('sentence_vectors', quarter)} as id, null as firm, not exists (
@@ -412,6 +483,15 @@ export const INVARIANTS_OF_A_QUARTER: readonly Invariant[] = [
           join pg_am on pg_am.oid = relam
           where indrelid = to_regclass(${partitionName('sentence_vectors', quarter)})
             and amname = 'hnsw' and indisvalid and indisready
+        ) as broken
+      where ${isDone(sql, 'index', quarter)}`,
+    mend: 'index',
+  },
+  {
+    title: 'an indexed quarter has a valid index over its words',
+    look: (sql, quarter) => sql`
+      select ${partitionName('sentences', quarter)} as id, null as firm, not exists (
+          select from pg_index where indexrelid = to_regclass(${textIndexName(quarter)}) and indisvalid and indisready
         ) as broken
       where ${isDone(sql, 'index', quarter)}`,
     mend: 'index',

@@ -1,14 +1,14 @@
-// Partitions: the three large tables have one part a quarter, made when the quarter is first written, and dropped with it.
+// Partitions: the large tables have one part a quarter, made when the quarter is first written, and dropped with it.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UserError } from '../errors.ts'
 import { count, duration } from '../log.ts'
 import { mayBeAlive, ranHere, workerName } from '../worker-name.ts'
 import type { Database, Queries } from './connect.ts'
-import { workInHand } from './work.ts'
+import { themesChanged, workInHand } from './work.ts'
 
 /** In the order in which the steps write them: who locks several does it in this order, and nobody waits in a circle. */
-export const PARTITIONED = ['sentences', 'sentence_vectors', 'topic_sentences'] as const
+export const PARTITIONED = ['sentences', 'sentence_vectors', 'topic_sentences', 'sentence_novelty'] as const
 type Partitioned = (typeof PARTITIONED)[number]
 
 /** `partitionName('sentence_vectors', '2016Q4')` → sentence_vectors_2016q4 */
@@ -160,6 +160,7 @@ async function drop(tx: Queries, quarter: string): Promise<QuarterContents> {
 export async function emptySmallTables(tx: Queries, quarter: string): Promise<string[]> {
   // Names, embeddings and memberships of topics go with these.
   await tx`delete from themes where quarter = ${quarter}`
+  await themesChanged(tx, quarter)
   await tx`delete from topics where quarter = ${quarter}`
   await tx`delete from common_words where quarter = ${quarter}`
   await tx`delete from work where quarter = ${quarter}`

@@ -138,7 +138,7 @@ export async function shownThemes(sql: Queries, quarter: string): Promise<ShownT
       ), '') as example
     from themes th
     where th.quarter = ${quarter}
-    order by th.theme_id`
+    order by split_part(th.theme_id, '/', 2)::int`
 }
 
 /** How many themes a quarter has, and how many of its topics they hold. */

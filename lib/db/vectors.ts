@@ -8,7 +8,7 @@ import { decodeVectorInto } from './vector-format.ts'
 export type FirmVectors = { firmId: string; sentenceIds: readonly bigint[]; vectors: Float32Array }
 
 /**
- * Replaces the embeddings of some firms' quarter. Topics made of the old ones go: nothing may stand on vectors that are no
+ * Replaces the embeddings of some firms' quarter. What was made of the old ones goes: nothing may stand on vectors that are no
  * longer there.
  */
 export async function replaceSentenceVectors(
@@ -21,6 +21,7 @@ export async function replaceSentenceVectors(
   await tx`delete from sentence_vectors where quarter = ${quarter} and firm_id = any(${firmIds})`
   await tx`delete from topic_sentences where quarter = ${quarter} and firm_id = any(${firmIds})`
   await tx`delete from topics where quarter = ${quarter} and firm_id = any(${firmIds})`
+  await tx`delete from sentence_novelty where quarter = ${quarter} and firm_id = any(${firmIds})`
   await copyRows(
     tx,
     'sentence_vectors',

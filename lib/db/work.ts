@@ -14,21 +14,58 @@ import { type Follower, LOOK_AGAIN_MILLISECONDS, openFollower } from './follow.t
 import { transaction } from './transaction.ts'
 
 /** The steps in pipeline order. */
-export const STAGES = ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate', 'index'] as const
+export const STAGES = [
+  'ingest',
+  'embed',
+  'cluster-firm',
+  'name-topics',
+  'aggregate',
+  'index',
+  'novelty',
+  'lineage',
+] as const
 export type Stage = (typeof STAGES)[number]
 
 /** Stands for all firms of a quarter, where a step does the whole quarter at once. */
 export const ALL_FIRMS = '*'
 const WHOLE_QUARTER = [{ firmId: ALL_FIRMS, units: 0 }]
 
+/** What each step builds on, in pipeline order. */
+const BEFORE: Record<Stage, readonly Stage[]> = {
+  ingest: [],
+  embed: ['ingest'],
+  'cluster-firm': ['ingest', 'embed'],
+  'name-topics': ['ingest', 'embed', 'cluster-firm'],
+  aggregate: ['ingest', 'embed', 'cluster-firm', 'name-topics'],
+  index: ['ingest', 'embed'], // themes may still be missing: it needs the embeddings only
+  novelty: ['ingest', 'embed', 'cluster-firm'],
+  lineage: ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate'],
+}
 /** Steps whose unit is the firm-quarter; the others do the whole quarter. */
-const FIRM_STAGES: readonly Stage[] = ['embed', 'cluster-firm', 'name-topics']
-const QUARTER_STAGES: readonly Stage[] = ['aggregate', 'index']
+const FIRM_STAGES: readonly Stage[] = ['embed', 'cluster-firm', 'name-topics', 'novelty']
+const QUARTER_STAGES: readonly Stage[] = ['aggregate', 'index', 'lineage']
+/** What is to be done again when a step was: steps of the firms, and of the whole quarter. */
+const FIRM_STAGES_AFTER: Partial<Record<Stage, readonly Stage[]>> = {
+  embed: ['cluster-firm', 'name-topics', 'novelty'],
+  'cluster-firm': ['name-topics', 'novelty'],
+}
+// The vector index covers embeddings only: new names or themes leave it as it is.
+const QUARTER_STAGES_AFTER: Partial<Record<Stage, readonly Stage[]>> = {
+  embed: ['aggregate', 'index', 'lineage'],
+  'cluster-firm': ['aggregate', 'lineage'],
+  'name-topics': ['aggregate', 'lineage'],
+  aggregate: ['lineage'],
+}
 
 // Long enough for a pause of the machine, short enough that a vanished spot instance's firms are soon taken over.
 const LEASE_SECONDS = 60
 // A worker renews its leases this often: three chances before one runs out.
 const RENEW_SECONDS = 20
+
+/** Of the steps before one whose unit is the firm-quarter those that have the same unit; none before the others. */
+function firmStagesBefore(stage: Stage): readonly Stage[] {
+  return FIRM_STAGES.includes(stage) ? BEFORE[stage].filter(one => FIRM_STAGES.includes(one)) : []
+}
 
 export type Claim = { stage: Stage; quarter: string; firmId: string; attempt: number; units: number }
 export type Target = { quarter: string; firmId?: string | undefined }
@@ -53,14 +90,30 @@ export async function talkChanged(tx: Queries, quarter: string, firmIds?: readon
     update work
     set state = case state when 'done' then 'stale' else state end,
         attempt = attempt + 1, lease_by = null, lease_until = null
-    where quarter = ${quarter} and stage in ('cluster-firm', 'name-topics')
+    where quarter = ${quarter} and stage in ('cluster-firm', 'name-topics', 'novelty')
       and (${firms}::text[] is null or firm_id = any(${firms}::text[]))`
-  await makeStale(tx, 'aggregate', quarter, WHOLE_QUARTER)
+  for (const stage of ['aggregate', 'lineage'] as const) await makeStale(tx, stage, quarter, WHOLE_QUARTER)
 }
 
 /** Says that the quarter has no vector index any more. */
 export async function indexDropped(tx: Queries, quarter: string): Promise<void> {
   await makeStale(tx, 'index', quarter, WHOLE_QUARTER)
+}
+
+/** Says that the themes of a quarter are others, or gone: what later quarters say of where theirs come from is to be said again. */
+export async function themesChanged(tx: Queries, quarter: string): Promise<void> {
+  await tx`
+    update work set state = 'stale', attempt = attempt + 1, lease_by = null, lease_until = null
+    where stage = 'lineage' and quarter > ${quarter} and state = 'done'`
+}
+
+/** Says that nothing compares the quarter with earlier ones yet. */
+export async function comparisonsToDo(tx: Queries, quarter: string): Promise<void> {
+  await tx`delete from work where quarter = ${quarter} and stage in ('novelty', 'lineage')`
+  await tx`
+    insert into work (stage, quarter, firm_id, units)
+    select case stage when 'cluster-firm' then 'novelty' else 'lineage' end, quarter, firm_id, units
+    from work where quarter = ${quarter} and stage in ('cluster-firm', 'aggregate')`
 }
 
 /** Says that the quarter's sentences changed, so that marking talk has to look at the whole quarter again. */
@@ -160,7 +213,7 @@ export async function claimPortion(sql: Database, stage: Stage, target: Target, 
 let underWay: Promise<unknown> = Promise.resolve()
 
 async function claimFree(sql: Database, stage: Stage, target: Target, portion: Portion): Promise<Claim[]> {
-  const before = FIRM_STAGES[FIRM_STAGES.indexOf(stage) - 1] ?? null
+  const before = firmStagesBefore(stage).at(-1) ?? null
   // A common table expression that locks is run once; a subquery may be run again for each row, and lock more.
   const claims = await sql<Claim[]>`
     with free as (
@@ -209,22 +262,24 @@ export async function finishWork(
 
 /**
  * The same for several claims of one step and quarter in one transaction: the fence is checked for each, and `write`
- * gets those that have not been taken over. Returns them.
+ * gets those that have not been taken over. Returns them. The recipe is one for all, or the claim's own.
  */
 export async function finishTogether<Done extends Claim>(
   sql: Database,
   claims: readonly Done[],
-  recipe: string,
+  recipe: string | ((claim: Done) => string),
   write: (tx: Queries, kept: readonly Done[]) => Promise<void>,
 ): Promise<Done[]> {
   const [first] = claims
   if (first === undefined) return []
   const { stage, quarter } = first
+  const recipes = claims.map(claim => (typeof recipe === 'string' ? recipe : recipe(claim)))
   return await transaction(sql, async tx => {
     const fenced = await tx<{ firmId: string }[]>`
       update work
-      set state = 'done', recipe = ${recipe}, lease_by = null, lease_until = null, error = null
-      from unnest(${claims.map(one => one.firmId)}::text[], ${claims.map(one => one.attempt)}::int[]) as claim (firm_id, attempt)
+      set state = 'done', recipe = claim.recipe, lease_by = null, lease_until = null, error = null
+      from unnest(${claims.map(one => one.firmId)}::text[], ${claims.map(one => one.attempt)}::int[], ${recipes}::text[])
+        as claim (firm_id, attempt, recipe)
       where stage = ${stage} and quarter = ${quarter} and work.firm_id = claim.firm_id
         and work.attempt = claim.attempt and lease_by = ${workerName} and state in ('pending', 'stale')
       returning work.firm_id as "firmId"`
@@ -232,17 +287,11 @@ export async function finishTogether<Done extends Claim>(
     const kept = claims.filter(claim => ours.has(claim.firmId))
     if (kept.length === 0) return kept
     await write(tx, kept)
-    const laterFirmStages = FIRM_STAGES.slice(FIRM_STAGES.indexOf(stage) + 1)
-    if (first.firmId !== ALL_FIRMS) for (const later of laterFirmStages) await makeStale(tx, later, quarter, kept)
-    for (const later of quarterStagesAfter(stage)) await makeStale(tx, later, quarter, WHOLE_QUARTER)
+    for (const later of FIRM_STAGES_AFTER[stage] ?? []) await makeStale(tx, later, quarter, kept)
+    for (const later of QUARTER_STAGES_AFTER[stage] ?? []) await makeStale(tx, later, quarter, WHOLE_QUARTER)
+    if (stage === 'aggregate') await themesChanged(tx, quarter)
     return kept
   })
-}
-
-// The vector index covers embeddings only: new names or themes leave it as it is.
-function quarterStagesAfter(stage: Stage): readonly Stage[] {
-  if (stage === 'embed') return ['aggregate', 'index']
-  return stage === 'cluster-firm' || stage === 'name-topics' ? ['aggregate'] : []
 }
 
 /**
@@ -326,13 +375,13 @@ export async function failures(
  * only `ingest` that has to be complete, because what the other steps have left comes while this one runs.
  */
 export async function requireEarlier(sql: Queries, stage: Stage, target: Target, follow = false): Promise<void> {
-  const earlier = STAGES.slice(0, STAGES.indexOf(stage)).filter(one => !follow || !FIRM_STAGES.includes(one))
+  const earlier = BEFORE[stage].filter(one => !follow || !FIRM_STAGES.includes(one))
   const [open] = await sql<{ stage: Stage; firms: number; all: number }[]>`
     select stage,
       count(*) filter (where state in ('pending', 'stale'))::int as firms,
       count(*)::int as all
     from work
-    where quarter = ${target.quarter} and stage = any(${earlier})
+    where quarter = ${target.quarter} and stage = any(${[...earlier]})
       and (${target.firmId ?? null}::text is null or firm_id in (${target.firmId ?? null}, ${ALL_FIRMS}))
       and firm_id <> all (array(select firm_id from work where quarter = ${target.quarter} and state = 'failed'))
     group by stage
@@ -375,7 +424,7 @@ export function keepLeases(sql: Database, stage: Stage): { release(): Promise<vo
 
 /** Follows the steps before one that runs beside them. */
 export function followerOf(sql: Queries, stage: Stage, target: Target): Follower {
-  return openFollower(sql, stage, FIRM_STAGES.slice(0, FIRM_STAGES.indexOf(stage)), target)
+  return openFollower(sql, stage, firmStagesBefore(stage), target)
 }
 
 /**

@@ -182,7 +182,9 @@ describe('a restore', () => {
   it('into an embedded database gives it as it was; again, it changes nothing', async () => {
     const { code, stderr } = await quarterdeck(['db-restore', whole], target)
     expect(`${code} ${stderr}`).toMatch(/^0 /)
-    expect(stderr).toContain('db-restore 2024Q3: its vector index is to be built: quarterdeck index --quarter 2024Q3')
+    expect(stderr).toContain(
+      'db-restore 2024Q3: its indexes, and what compares it with earlier quarters, are to be made: make quarter Q=2024Q3',
+    )
     expect(stderr).toMatch(/db-restore: [\d,]+ rows of 2016Q4, 2024Q3 out of \S+whole.backup, [\d.]+ MB, in .+ s\n$/)
     const before = await contents(source)
     expect(await contents(target)).toEqual(before)

@@ -37,6 +37,8 @@ const MEMBERSHIP = 'a membership is 0 to 1, and 0 in noise, which alone has a se
 const MEMBER_OF = 'a member of a topic is of its firm and quarter'
 const IDS = 'sentence_id is call_id * 65536 + position, and positions go from 0'
 const EMBEDDING_OF = 'an embedding is of a sentence of its firm and quarter'
+const COMPARED = 'a compared firm has a row of each sentence, where it has an earlier call'
+const LINKED = 'a link is between a theme and one of an earlier quarter, and its shares are shares'
 
 const DAMAGES: readonly Damage[] = [
   {
@@ -283,9 +285,56 @@ const DAMAGES: readonly Damage[] = [
     seen: ['an indexed quarter has a valid vector index'],
   },
   {
+    what: 'an index over the words that somebody dropped',
+    by: 'drop index sentences_2024q3_words',
+    seen: ['an indexed quarter has a valid index over its words'],
+  },
+  {
     what: 'a database that is bound to a model of another dimension',
     by: `update settings set value = jsonb_set(value, '{dimension}', '384') where key = 'embedding model'`,
     seen: ['embeddings have the dimension of the model that the database is bound to', TOPIC_EMBEDDING],
+  },
+  {
+    what: 'a firm that was compared, it says, and has no row of it',
+    by: `update work set recipe = '{"repeatedFrom":0.85,"earlier":{"quarter":"2024Q2"}}' where stage = 'novelty' and firm_id = 'HLPW'`,
+    seen: [COMPARED],
+  },
+  {
+    what: 'a sentence that is called repeated at a cosine below the threshold',
+    by: `
+      update work set recipe = '{"repeatedFrom":0.85,"earlier":{"quarter":"2024Q2"}}' where stage = 'novelty' and firm_id = 'HLPW';
+      insert into sentence_novelty
+        select quarter, sentence_id, firm_id, '2024Q2', 1, 0.5, sentence_id = (select min(sentence_id) from sentences where firm_id = 'HLPW')
+        from sentences where firm_id = 'HLPW'`,
+    seen: ['what is said of a compared sentence looks back, and is repeated from where its recipe says'],
+  },
+  {
+    what: "a topic whose predecessor is another firm's",
+    by: `
+      insert into topics select '2024Q2/XX/00', firm_id, '2024Q2', label, size, keywords, keyword_weights, '{}', centroid
+        from topics where firm_id <> 'HLPW' limit 1;
+      insert into topic_novelty values ('2024Q3/HLPW/01', '2024Q3', '2024Q2', '2024Q2/XX/00', 0.5, 0.5, false)`,
+    seen: ["what a compared topic is nearest to is its own firm's, of the quarter it was compared with"],
+  },
+  {
+    what: 'a theme without an identity',
+    by: `delete from theme_lineage where ${THEME}`,
+    seen: ['a followed theme has an identity, and no two of a quarter the same'],
+  },
+  {
+    what: 'two themes with one identity',
+    by: `update theme_lineage set lineage_id = '2024Q3/01' where theme_id = '2024Q3/02'`,
+    seen: ['a followed theme has an identity, and no two of a quarter the same'],
+  },
+  {
+    what: 'a theme that continued, it says, and no link that shows from where',
+    by: `update theme_lineage set event = 'continued' where ${THEME}`,
+    seen: ['what a followed theme came from has its evidence'],
+  },
+  {
+    what: 'a link of a theme to one of its own quarter',
+    by: `insert into theme_links values ('2024Q3', '2024Q3', '2024Q3/02', '2024Q3/01', 'continued', 1, 1, 1, 0, 0)`,
+    seen: [LINKED],
   },
   { what: 'a firm without a call', by: `insert into firms (firm_id) values ('LONE')`, seen: ['a firm has a call'] },
   {
@@ -336,14 +385,18 @@ onBothDatabases('db-check', open => {
     whole = await fingerprints(sql)
   }, 120_000)
 
-  it('finds nothing in a quarter that nobody has disturbed, and looks at rows in every check but three', async () => {
+  it('finds nothing in a quarter that nobody has disturbed, and looks at rows in every check but seven', async () => {
     const findings = await check(sql, [QUARTER])
     expect(findings.filter(finding => finding.broken > 0)).toEqual([])
-    // Of 14 firms no word is common, every sentence has a known word, and nobody ran a command here.
+    // Of 14 firms no word is common, every sentence has a known word, nobody ran a command here, and no quarter is earlier.
     expect(findings.filter(finding => finding.rows === 0).map(finding => finding.title)).toEqual([
       'a run that has ended says when',
       'common words are those of more than half of the firms',
       'a sentence whose embedding is zero is in no topic',
+      'what is said of a compared sentence looks back, and is repeated from where its recipe says',
+      "what a compared topic is nearest to is its own firm's, of the quarter it was compared with",
+      'what a followed theme came from has its evidence',
+      LINKED,
     ])
   })
 

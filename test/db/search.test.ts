@@ -39,11 +39,11 @@ describe.skipIf(!hasRealServer)('searching among the sentences', () => {
   })
 
   it('finds all sentences of a firm that has few', async () => {
-    const hits = await nearestSentences(sql, QUERY, { quarter: QUARTER, firmId: 'FEW', limit: FEW })
-    const exact = await sql<{ id: bigint }[]>`
-      select sentence_id as id from sentence_vectors where firm_id = 'FEW'
+    const hits = await nearestSentences(sql, QUERY, { quarter: QUARTER, firmId: 'FEW' }, { limit: FEW })
+    const exact = await sql<{ id: string }[]>`
+      select sentence_id::text as id from sentence_vectors where firm_id = 'FEW'
       order by 0 + (embedding <=> ${`[${QUERY}]`}), sentence_id`
     expect(exact.length).toBe(FEW)
-    expect(hits.map(hit => hit.sentenceId)).toEqual(exact.map(row => row.id))
+    expect(hits).toEqual(exact.map(row => row.id))
   })
 })

@@ -8,6 +8,7 @@ import { indexQuarter } from '../../commands/build-index.ts'
 import { connect, type Database, disconnect, type Queries } from '../../lib/db/connect.ts'
 import { migrate } from '../../lib/db/migrate.ts'
 import { nearestSentences } from '../../lib/db/search.ts'
+import { quartersWithoutTextIndex, textIndexName } from '../../lib/db/text-index.ts'
 import { dropIndex, graphBytes, indexName } from '../../lib/db/vector-index.ts'
 import { replaceSentenceVectors } from '../../lib/db/vectors.ts'
 import { claimWork } from '../../lib/db/work.ts'
@@ -88,6 +89,20 @@ onBothDatabases('the vector index', open => {
     expect((await build('2001Q1')).bytes).toBeGreaterThan(0)
   })
 
+  it('has one of the words beside it, noticed when it is gone, and alone built where the other is there', async () => {
+    await build('2001Q1')
+    const before = await indexNumber(sql, '2001Q1')
+    await sql`drop index ${sql(textIndexName('2001Q1'))}`
+    expect(await build('2001Q1')).toMatchObject({ bytes: 0, wordBytes: expect.any(Number) })
+    expect(await quartersWithoutTextIndex(sql, ['2001Q1', '1999Q1'])).toEqual(['1999Q1'])
+    // As in a database whose index was built before there was one of the words.
+    await sql`drop index ${sql(textIndexName('2001Q1'))}`
+    await sql`
+      update work set recipe = 'hnsw cosine m 16 ef_construction 64' where stage = 'index' and quarter = '2001Q1'`
+    expect((await build('2001Q1')).wordBytes).toBeGreaterThan(0)
+    expect(await indexNumber(sql, '2001Q1')).toBe(before)
+  })
+
   it('that fails to be built leaves its work to do and nothing in hand', async () => {
     await sql`insert into work (stage, quarter, firm_id) values ('index', '2001Q3', '*')`
     await expect(build('2001Q3')).rejects.toThrow() // there is no such partition
@@ -152,8 +167,8 @@ describe.skipIf(!hasRealServer)('building the vector index on a server', () => {
         const [{ held }] = await other<{ held: boolean }[]>`
           select lease_until between now() and now() + interval '60 seconds' as held
           from work where quarter = ${LARGE} and stage = 'index'`
-        await nearestSentences(other, QUERY, { quarter: LARGE, limit: 5 })
-        await nearestSentences(other, QUERY, { limit: 5 })
+        await nearestSentences(other, QUERY, { quarter: LARGE }, { limit: 5, through: 'index' })
+        await nearestSentences(other, QUERY, {}, { limit: 5, through: 'index' })
         await other.begin(tx => replaceSentenceVectors(tx, '2002Q2', [firm], DIMENSIONS))
         await dropIndex(other, '2002Q2')
         // What was asked has been answered while the build went on.

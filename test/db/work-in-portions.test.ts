@@ -82,7 +82,11 @@ onBothDatabases('portions', open => {
     await finishTogether(sql, claims, 'recipe', async () => {})
     const rows = await sql<{ name: string }[]>`
         select stage || ' ' || firm_id as name from work where quarter = ${quarter} and state = 'stale' order by 1`
-    expect(rows.map(row => row.name)).toEqual(['aggregate *', 'name-topics F0', 'name-topics F2'])
+    expect(rows.map(row => row.name)).toEqual([
+      'aggregate *',
+      'lineage *',
+      ...['name-topics', 'novelty'].flatMap(stage => [`${stage} F0`, `${stage} F2`]),
+    ])
   })
 
   it('write all or nothing', async () => {

@@ -96,7 +96,12 @@ onBothDatabases('work', open => {
     await finishWork(sql, claim, 'recipe', async () => {})
     const states = await sql<{ name: string; state: string }[]>`
         select stage || ' ' || firm_id as name, state from work where quarter = ${quarter} and state <> 'done' order by 1`
-    expect(states.map(row => `${row.name} ${row.state}`)).toEqual(['aggregate * stale', 'name-topics A stale'])
+    expect(states.map(row => `${row.name} ${row.state}`)).toEqual([
+      'aggregate * stale',
+      'lineage * stale',
+      'name-topics A stale',
+      'novelty A stale',
+    ])
   })
 
   it('does again what was done with another recipe, and leaves what is as good', async () => {

@@ -67,6 +67,7 @@ describe.skipIf(!hasRealServer || !psqlIsHere)('the roles of sql/roles.sql', () 
     await step('owner', 'embed', '--firm', 'HLPW') // the first embed fixes the dimension
     for (const verb of ['embed', 'cluster-firm', 'name-topics', 'aggregate']) await step('worker', verb)
     await step('owner', 'index')
+    for (const verb of ['novelty', 'lineage']) await step('worker', verb)
     expect(JSON.parse(await step('reader', 'status', '--json')).quarters[0].next).toBe(null)
     expect(await step('reader', 'themes')).toContain('themes of 2024Q3')
     expect(await step('reader', 'search', 'containers rerouted around the Red Sea')).toContain('TRKB')
@@ -172,14 +173,19 @@ describe.skipIf(!hasRealServer || !psqlIsHere)('the roles of sql/roles.sql', () 
       learned_batches: 'insert update',
       runs: 'insert update',
       schema_versions: '',
+      sentence_novelty: 'insert delete',
+      sentence_novelty_2024q3: '',
       sentence_vectors: 'insert delete',
       sentence_vectors_2024q3: '',
       sentences: '',
       sentences_2024q3: '',
       settings: 'insert update',
+      theme_lineage: 'insert delete',
+      theme_links: 'insert delete',
       theme_topics: 'insert',
       themes: 'insert delete',
       topic_names: 'insert delete',
+      topic_novelty: 'insert delete',
       topic_sentences: 'insert delete',
       topic_sentences_2024q3: '',
       topic_vectors: 'insert delete',

@@ -34,3 +34,5 @@ submit cluster-firm cpu "$processes"
 submit name-topics cpu 1
 submit aggregate cpu 1
 submit index cpu 1
+submit novelty cpu 1
+submit lineage cpu 1

@@ -7,7 +7,7 @@
 set -eu
 quarter=${1:?usage: quarter.sh QUARTER, such as 2024Q3}
 cd "$(dirname "$0")"
-for step in ingest embed cluster-firm name-topics aggregate index; do
+for step in ingest embed cluster-firm name-topics aggregate index novelty lineage; do
   # A Job cannot be changed; one of the last quarter, or one that failed, makes room.
   kubectl delete job "$step" --ignore-not-found
   sed "s/2024Q3/$quarter/g" quarter.yaml | kubectl apply --selector "step=$step" --filename -

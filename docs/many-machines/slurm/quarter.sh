@@ -36,3 +36,5 @@ submit cluster-firm "--array=$tasks" --
 submit name-topics --
 submit aggregate --
 submit index --
+submit novelty --
+submit lineage --
