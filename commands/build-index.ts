@@ -1,4 +1,5 @@
-// index: the vector index of a quarter, built last, since loading into one costs six times what building it does.
+// index: the indexes of a quarter, of vectors and of words, built last: loading into the first costs six times what building it
+// does.
 // (The file is not called index.ts: that name means "the folder itself" to readers of JavaScript.)
 
 import { codeVersion } from '../lib/code-version.ts'
@@ -9,7 +10,7 @@ import { boundModel, modelText } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
 import { placeOf } from '../lib/db/throughputs.ts'
-import { buildEmbedded, buildOnServer, noticeLostIndex } from '../lib/db/vector-index.ts'
+import { type Built, buildEmbedded, buildOnServer, indexesToBuild, noticeLostIndex } from '../lib/db/vector-index.ts'
 import { ALL_FIRMS, finishWork, openWork, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
 import { FORCE, JSON_OUTPUT, QUARTER, quarterFlag, switchFlag } from '../lib/flags.ts'
 import { duration, say } from '../lib/log.ts'
@@ -17,10 +18,11 @@ import type { Settings } from '../lib/settings.ts'
 
 export const command: Command = {
   verb: 'index',
-  summary: "Build the vector index of a quarter's sentences",
+  summary: "Build the indexes of a quarter's sentences",
   about:
-    'Builds an HNSW index over the embeddings of the quarter, so that searching millions of sentences takes ' +
-    'milliseconds. Other quarters keep theirs. Searching works without it, only slower.',
+    'Builds an HNSW index over the embeddings of the quarter and a full-text index over its words, so that searching ' +
+    'millions of sentences takes milliseconds. Other quarters keep theirs, and one that is there is built again only with ' +
+    '--force. Searching works without them, only slower.',
   flags: [QUARTER, FORCE, JSON_OUTPUT],
   examples: ['index --quarter 2024Q3'],
   async run({ flags, settings, print }) {
@@ -41,7 +43,7 @@ export const command: Command = {
         },
         async () => {
           const done = await indexQuarter(sql, options)
-          return { done, counts: { bytes: done.bytes } }
+          return { done, counts: { bytes: done.bytes, wordBytes: done.wordBytes } }
         },
       )
       if (switchFlag(flags, 'json')) print(JSON.stringify(done))
@@ -56,22 +58,21 @@ export type IndexOptions = {
   server?: Pick<Settings, 'home' | 'databaseUrl'> | undefined
 }
 
-/** Builds the vector index of a quarter where there is none or its sentences changed. */
+/** Builds the indexes of a quarter that are not there. */
 export async function indexQuarter(
   sql: Database,
   { quarter, force = false, server }: IndexOptions,
-): Promise<{ quarter: string; bytes: number; seconds: number }> {
+): Promise<{ quarter: string; seconds: number } & Built> {
   const start = performance.now()
-  // Themes may still be missing: the index needs the embeddings only.
-  await requireEarlier(sql, 'cluster-firm', { quarter })
-  const recipe = 'hnsw cosine m 16 ef_construction 64'
+  await requireEarlier(sql, 'index', { quarter })
+  const recipe = 'hnsw cosine m 16 ef_construction 64, words english'
   await noticeLostIndex(sql, quarter)
   const { todo } = await openWork(sql, 'index', { quarter, firmId: ALL_FIRMS }, recipe, force)
-  let bytes = 0
+  let built: Built = { bytes: 0, wordBytes: 0 }
   if (todo > 0 && server === undefined)
     await workOnQuarter(sql, 'index', quarter, claim =>
       finishWork(sql, claim, recipe, async tx => {
-        bytes = await buildEmbedded(tx, quarter)
+        built = await buildEmbedded(tx, quarter, await indexesToBuild(tx, quarter, force))
       }),
     )
   if (todo > 0 && server !== undefined) {
@@ -82,7 +83,7 @@ export async function indexQuarter(
         'index',
         quarter,
         async claim => {
-          bytes = await buildOnServer(sql, second, quarter)
+          built = await buildOnServer(sql, second, quarter, await indexesToBuild(sql, quarter, force))
           return await finishWork(sql, claim, recipe, async () => {})
         },
         second,
@@ -92,7 +93,11 @@ export async function indexQuarter(
     }
   }
   const seconds = (performance.now() - start) / 1000
-  const done = bytes > 0 ? `${(bytes / 2 ** 20).toFixed(0)} MB in ${duration(seconds)}` : 'nothing left to do'
-  say(`index ${quarter}: ${done}`)
-  return { quarter, bytes, seconds }
+  const megabytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 1 : 0)} MB`
+  const parts = [
+    ...(built.bytes > 0 ? [`vectors ${megabytes(built.bytes)}`] : []),
+    ...(built.wordBytes > 0 ? [`words ${megabytes(built.wordBytes)}`] : []),
+  ]
+  say(`index ${quarter}: ${parts.length > 0 ? `${parts.join(', ')} in ${duration(seconds)}` : 'nothing left to do'}`)
+  return { quarter, seconds, ...built }
 }

@@ -1,106 +1,320 @@
-// Nearest themes, topics and sentences to a vector, each with the path up to what it belongs to.
+// What a search finds among themes, topics and sentences, each with the path up to what it belongs to: by meaning (cosine), by
+// words (full text), or by both, their two lists made one. What a filter is stands in search-filter.ts.
+// Every order is total, so that the same search of the same rows gives the same answer.
 
-import type { Database } from './connect.ts'
+import { fuse } from '../math/fusion.ts'
+import type { Database, Queries } from './connect.ts'
+import { type Filter, isContent, nameFits, sentenceFits, themeFits, topicFits } from './search-filter.ts'
 import { vectorText } from './vector-format.ts'
 
-export type ThemeHit = {
+/** How a hit was found: its places in the two lists, from 1, and what they come to; null where it is not in one. */
+export type Found = { meaningRank: number | null; wordsRank: number | null; score: number }
+
+/** `similarity`: the cosine; null in a search by words alone, and of a sentence that is not embedded yet. */
+export type ThemeHit = Found & {
   quarter: string
   themeId: string
   theme: string
   firms: number
   sentences: number
-  similarity: number
+  similarity: number | null
 }
-export type TopicHit = {
+export type TopicHit = Found & {
   quarter: string
   firmId: string
   topicId: string
   topic: string
   size: number
+  themeId: string | null
   theme: string | null
-  similarity: number
+  similarity: number | null
 }
-export type SentenceHit = {
+export type SentenceHit = Found & {
   quarter: string
   firmId: string
+  firm: string | null
   callDate: string | null
   speaker: string | null
+  role: string | null
+  section: string | null
   sentenceId: bigint
+  position: number
   text: string
   topicId: string | null
   topic: string | null
   themeId: string | null
   theme: string | null
-  similarity: number
+  similarity: number | null
 }
 
-export type Filter = { quarter?: string | undefined; firmId?: string | undefined; limit: number }
+/** What is looked for: a vector, words (as `wordsOf` gives them), or both. */
+export type Wanted = { vector?: Float32Array | undefined; words?: readonly string[] | undefined }
 
-export async function nearestThemes(sql: Database, vector: Float32Array, filter: Filter): Promise<ThemeHit[]> {
-  const query = vectorText(vector)
-  const firm = filter.firmId ?? null
-  return await sql<ThemeHit[]>`
-    select quarter, theme_id as "themeId", name as theme, firms, sentences,
-      (1 - (centroid <=> ${query}))::float4 as similarity
-    from themes
-    where (${filter.quarter ?? null}::text is null or quarter = ${filter.quarter ?? null})
-      and (${firm}::text is null or exists (
-        select from theme_topics m join topics t using (topic_id)
-        where m.theme_id = themes.theme_id and t.firm_id = ${firm}))
-    order by centroid <=> ${query}, theme_id
-    limit ${filter.limit}`
+/** `through`: to compare with all, or to go by the vector index; undefined: whichever suits the number of sentences. */
+export type How = { limit: number; through?: 'all' | 'index' | undefined }
+
+// As deep as the lists are that Cormack and others fuse; what neither has among its first hundred is no answer to either.
+const LEAST_DEPTH = 100
+
+/**
+ * The words of a text as the full text knows them, each ready to be asked for: stems, without those that say nothing ("the",
+ * "at"). Empty where it knows none.
+ */
+export async function wordsOf(sql: Queries, text: string): Promise<string[]> {
+  const rows = await sql<{ word: string }[]>`
+    select lexeme as word from unnest(to_tsvector('english', ${text})) order by lexeme`
+  return rows.map(row => `'${row.word.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`)
 }
 
-export async function nearestTopics(sql: Database, vector: Float32Array, filter: Filter): Promise<TopicHit[]> {
-  const query = vectorText(vector)
-  return await sql<TopicHit[]>`
+export async function findThemes(sql: Database, wanted: Wanted, filter: Filter, how: How): Promise<ThemeHit[]> {
+  const fits = sql`${themeFits(sql, filter)} and ${nameFits(sql, nameOfTheme(sql), filter)}`
+  const found = await ranked(how, {
+    meaning:
+      wanted.vector && (depth => nearestOf(sql, sql`themes h`, sql`h.theme_id`, sql`h.centroid`, fits, wanted, depth)),
+    words:
+      wanted.words &&
+      (depth => {
+        const inQuarter = filter.quarter === undefined ? sql`true` : sql`h.quarter = ${filter.quarter}`
+        const documents = sql`select h.theme_id as id, ${nameOfTheme(sql)} as text, ${fits} as fits from themes h where ${inQuarter}`
+        return namesWithWords(sql, documents, wanted.words ?? [], depth)
+      }),
+  })
+  const rows = await sql<Omit<ThemeHit, keyof Found>[]>`
+    select h.quarter, h.theme_id as "themeId", h.name as theme, h.firms, h.sentences,
+      ${similarity(sql, sql`h.centroid`, wanted)} as similarity
+    from themes h where h.theme_id = any(${found.map(one => one.key)})`
+  return inOrder(found, rows, row => row.themeId)
+}
+
+export async function findTopics(sql: Database, wanted: Wanted, filter: Filter, how: How): Promise<TopicHit[]> {
+  const named = sql`topics t left join topic_names n using (topic_id)`
+  const fits = sql`${topicFits(sql, filter)} and ${nameFits(sql, nameOfTopic(sql), filter)}`
+  const found = await ranked(how, {
+    meaning: wanted.vector && (depth => nearestOf(sql, named, sql`t.topic_id`, sql`t.centroid`, fits, wanted, depth)),
+    words:
+      wanted.words &&
+      (depth => {
+        const inQuarter = filter.quarter === undefined ? sql`true` : sql`t.quarter = ${filter.quarter}`
+        const documents = sql`select t.topic_id as id, ${nameOfTopic(sql)} as text, ${fits} as fits from ${named} where ${inQuarter}`
+        return namesWithWords(sql, documents, wanted.words ?? [], depth)
+      }),
+  })
+  const rows = await sql<Omit<TopicHit, keyof Found>[]>`
     select t.quarter, t.firm_id as "firmId", t.topic_id as "topicId", coalesce(n.name, t.label) as topic, t.size,
-      th.name as theme, (1 - (t.centroid <=> ${query}))::float4 as similarity
+      m.theme_id as "themeId", h.name as theme, ${similarity(sql, sql`t.centroid`, wanted)} as similarity
     from topics t
     left join topic_names n using (topic_id)
     left join theme_topics m using (topic_id)
-    left join themes th using (theme_id)
-    where (${filter.quarter ?? null}::text is null or t.quarter = ${filter.quarter ?? null})
-      and (${filter.firmId ?? null}::text is null or t.firm_id = ${filter.firmId ?? null})
-    order by t.centroid <=> ${query}, t.topic_id
-    limit ${filter.limit}`
+    left join themes h using (theme_id)
+    where t.topic_id = any(${found.map(one => one.key)})`
+  return inOrder(found, rows, row => row.topicId)
 }
 
-/** Talk is left out: nobody looks for "thank you". Uses the vector index where a quarter has one. */
-export async function nearestSentences(sql: Database, vector: Float32Array, filter: Filter): Promise<SentenceHit[]> {
+export async function findSentences(sql: Database, wanted: Wanted, filter: Filter, how: How): Promise<SentenceHit[]> {
+  const { vector, words } = wanted
+  const found = await ranked(how, {
+    meaning: vector && (depth => nearestSentences(sql, vector, filter, { ...how, limit: depth })),
+    words: words && (depth => sentencesWithWords(sql, words, filter, depth)),
+  })
+  // The quarter of each, so that one partition is asked for it and not all of them.
+  const ids = found.map(one => one.key)
+  const rows = await sql<Omit<SentenceHit, keyof Found>[]>`
+    select s.quarter, s.firm_id as "firmId", f.name as firm, c.call_date::text as "callDate", s.speaker, s.role, s.section,
+      s.sentence_id as "sentenceId", s.position, s.text, ts.topic_id as "topicId", coalesce(n.name, t.label) as topic,
+      m.theme_id as "themeId", h.name as theme, ${similarity(sql, sql`v.embedding`, wanted)} as similarity
+    from unnest(${ids}::bigint[]) as found (sentence_id)
+    join calls c on c.call_id = found.sentence_id >> 16
+    join sentences s on s.quarter = c.quarter and s.sentence_id = found.sentence_id
+    join firms f on f.firm_id = s.firm_id
+    left join sentence_vectors v on v.quarter = c.quarter and v.sentence_id = found.sentence_id
+    left join topic_sentences ts on ts.quarter = c.quarter and ts.sentence_id = found.sentence_id
+    left join topics t on t.topic_id = ts.topic_id
+    left join topic_names n on n.topic_id = ts.topic_id
+    left join theme_topics m on m.topic_id = ts.topic_id
+    left join themes h on h.theme_id = m.theme_id`
+  return inOrder(found, rows, row => row.sentenceId.toString())
+}
+
+type FoundKey = Found & { key: string }
+type Lists = Partial<Record<'meaning' | 'words', ((depth: number) => Promise<string[]>) | undefined>>
+
+async function ranked({ limit }: How, { meaning, words }: Lists): Promise<FoundKey[]> {
+  const depth = meaning && words ? Math.max(limit, LEAST_DEPTH) : limit
+  const lists = [await (meaning?.(depth) ?? []), await (words?.(depth) ?? [])]
+  return fuse(lists)
+    .slice(0, limit)
+    .map(({ key, score, ranks: [meaningRank, wordsRank] }) => ({ key, score, meaningRank, wordsRank }))
+}
+
+function inOrder<Row>(found: readonly FoundKey[], rows: readonly Row[], keyOf: (row: Row) => string): (Row & Found)[] {
+  const rowOf = new Map(rows.map(row => [keyOf(row), row]))
+  return found.flatMap(({ key, ...how }) => {
+    const row = rowOf.get(key)
+    return row === undefined ? [] : [{ ...row, ...how }]
+  })
+}
+
+type Fragment = ReturnType<typeof nameOfTheme>
+
+function nameOfTheme(sql: Queries) {
+  return sql`concat_ws(' ', h.name, h.summary, array_to_string(h.keywords, ' '))`
+}
+
+function nameOfTopic(sql: Queries): Fragment {
+  return sql`concat_ws(' ', n.name, n.summary, array_to_string(t.keywords, ' '))`
+}
+
+function similarity(sql: Queries, embedding: Fragment, { vector }: Wanted): Fragment {
+  return vector === undefined ? sql`null::float4` : sql`(1 - (${embedding} <=> ${vectorText(vector)}))::float4`
+}
+
+async function nearestOf(
+  sql: Queries,
+  table: Fragment,
+  id: Fragment,
+  centroid: Fragment,
+  fits: Fragment,
+  { vector }: Wanted,
+  depth: number,
+): Promise<string[]> {
+  if (vector === undefined) return []
+  const rows = await sql<{ id: string }[]>`
+    select ${id} as id from ${table} where ${fits} order by ${centroid} <=> ${vectorText(vector)}, ${id} limit ${depth}`
+  return rows.map(row => row.id)
+}
+
+// All are compared where there are so many at most: 60 ms on either database, and nothing is missed. The vector index takes 13 ms
+// there and misses up to six of a thousand, and forty where a theme is asked for (`npm run bench -- search`); its own time hardly
+// grows with the sentences, and that of comparing all does.
+const FEW = 50_000
+// pgvector's most: recall@10 of .994 among 43,211 in 13 ms, where 100 gives .952 in 5 and 400 .980 in 8.
+const EF_SEARCH = '1000'
+// Filtered rows must not use up the candidates: the scan goes on until enough are left, or until it has seen a fifth of a
+// million (pgvector's own limit is a tenth).
+const MOST_SCANNED = '200000'
+
+/** The sentence_ids nearest to a vector, nearest first. */
+export async function nearestSentences(
+  sql: Database,
+  vector: Float32Array,
+  filter: Filter,
+  { limit, through }: How,
+): Promise<string[]> {
   const query = vectorText(vector)
-  // A plain equality lets the planner see one partition; `is null or` would not.
-  const quarter = filter.quarter === undefined ? sql`` : sql`and v.quarter = ${filter.quarter}`
-  const firm = filter.firmId === undefined ? sql`` : sql`and v.firm_id = ${filter.firmId}`
-  // A firm has some hundreds of sentences in a quarter: all of them are compared, in milliseconds. The vector index would
-  // wade through those of all firms and give up before it has found enough (67 of 100 among 100,000); a sum is not in it.
-  const distance = filter.firmId === undefined ? sql`v.embedding <=> ${query}` : sql`0 + (v.embedding <=> ${query})`
-  return await sql.begin('read only', async tx => {
-    // Filtered rows (talk) must not use up the candidates: the scan goes on until enough are left, or
-    // until it has seen a fifth of a million (pgvector's own limit is a tenth).
+  const fits = sql`${isContent(sql, filter)} and ${sentenceFits(sql, filter)}`
+  const toAll = through === undefined ? await areFew(sql, fits) : through === 'all'
+  // A sum is not in the index, so the planner cannot take it.
+  const distance = toAll ? sql`0 + (v.embedding <=> ${query})` : sql`v.embedding <=> ${query}`
+  const rows = await sql.begin('read only', async tx => {
     await tx`
-      select set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', '100', true),
-        set_config('hnsw.max_scan_tuples', '200000', true)`
-    return await tx<SentenceHit[]>`
-      with nearest as (
-        select v.quarter, v.sentence_id, ${distance} as distance
+      select set_config('hnsw.iterative_scan', 'strict_order', true), set_config('hnsw.ef_search', ${EF_SEARCH}, true),
+        set_config('hnsw.max_scan_tuples', ${MOST_SCANNED}, true)`
+    const [first, last] = toAll ? [sql`, v.sentence_id`, sql``] : [sql``, sql`order by distance, sentence_id`]
+    return await tx<{ id: string }[]>`
+      select sentence_id::text as id
+      from (
+        select v.sentence_id, ${distance} as distance
         from sentence_vectors v
         join sentences s on s.quarter = v.quarter and s.sentence_id = v.sentence_id
-        where s.talk is null ${quarter} ${firm}
-        order by distance
-        limit ${filter.limit}
-      )
-      select s.quarter, s.firm_id as "firmId", c.call_date::text as "callDate", s.speaker,
-        s.sentence_id as "sentenceId", s.text, ts.topic_id as "topicId", coalesce(n.name, t.label) as topic,
-        m.theme_id as "themeId", th.name as theme, (1 - nearest.distance)::float4 as similarity
-      from nearest
-      join sentences s on s.quarter = nearest.quarter and s.sentence_id = nearest.sentence_id
-      join calls c using (call_id)
-      left join topic_sentences ts on ts.quarter = s.quarter and ts.sentence_id = s.sentence_id
-      left join topics t on t.topic_id = ts.topic_id
-      left join topic_names n on n.topic_id = ts.topic_id
-      left join theme_topics m on m.topic_id = ts.topic_id
-      left join themes th on th.theme_id = m.theme_id
-      order by nearest.distance, s.sentence_id`
+        where ${fits}
+        order by distance ${first}
+        limit ${limit}
+      ) nearest ${last}`
   })
+  return rows.map(row => row.id)
+}
+
+async function areFew(sql: Queries, fits: Fragment): Promise<boolean> {
+  const [{ many }] = await sql<{ many: boolean }[]>`
+    select count(*) > ${FEW} as many from (select from sentences s where ${fits} limit ${FEW + 1}) fitting`
+  return !many
+}
+
+/**
+ * The sentence_ids with most of the words, rare words counting for more. Filters only take away: what a word weighs hangs on the
+ * quarter, or on all where none is named, and not on what else is asked.
+ */
+export async function sentencesWithWords(
+  sql: Queries,
+  words: readonly string[],
+  filter: Filter,
+  limit: number,
+): Promise<string[]> {
+  const inQuarter = filter.quarter === undefined ? sql`true` : sql`quarter = ${filter.quarter}`
+  // One look into the index for each word, and no sentence is read anew to see which words it has, as ts_rank would.
+  const found = sql`
+    select asked.word, s.sentence_id as id, length(s.text) as length, (${sentenceFits(sql, filter)}) as fits
+    from asked
+    join sentences s on to_tsvector('english', s.text) @@ asked.word::tsquery
+    where ${isContent(sql, filter)}`
+  return await byWords(sql, words, found, sql`select sum(sentences)::float8 from calls where ${inQuarter}`, limit)
+}
+
+/** The same among names, of which there are few: `documents` selects id, text and fits. */
+async function namesWithWords(
+  sql: Queries,
+  documents: Fragment,
+  words: readonly string[],
+  limit: number,
+): Promise<string[]> {
+  const found = sql`
+    select asked.word, documents.id, length, fits
+    from asked
+    join (
+      select id, to_tsvector('english', text) as words, length(text) as length, fits from (${documents}) named offset 0
+    ) documents on words @@ asked.word::tsquery`
+  return await byWords(sql, words, found, sql`select count(*)::float8 from (${documents}) named`, limit)
+}
+
+/**
+ * The sum of the inverse frequencies of the words that are there (Spärck Jones 1972, in the form of BM25): BM25 for texts that say
+ * a word once, without its reward for being short, which would put "Good memory." before a sentence on memory chips. ts_rank
+ * knows no frequencies: to it "price" is worth as much as "DRAM". Rounded, so that no order of summing decides.
+ */
+async function byWords(
+  sql: Queries,
+  words: readonly string[],
+  found: Fragment,
+  all: Fragment,
+  limit: number,
+): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    with asked as (
+      select word from unnest(${[...words]}::text[]) as word
+    ), found as materialized (
+      ${found}
+    ), weights as (
+      select word, round(ln(1 + (greatest((${all}), count(*)) - count(*) + 0.5) / (count(*) + 0.5))::numeric, 6) as weight
+      from found group by word
+    )
+    select id::text as id
+    from found join weights using (word)
+    group by found.id
+    having bool_and(coalesce(fits, false))
+    order by sum(weight) desc, min(length), found.id
+    limit ${limit}`
+  return rows.map(row => row.id)
+}
+
+export type Neighbors = Record<'before' | 'after', { speaker: string | null; text: string } | null>
+
+/** What was said just before and after each of some sentences of calls, in their order; talk says nothing. */
+export async function neighborsOf(
+  sql: Queries,
+  sentences: readonly { quarter: string; sentenceId: bigint }[],
+): Promise<Neighbors[]> {
+  // sentence_id = call_id * 65536 + position: the neighbours in the call are those in number.
+  const rows = await sql<{ sentenceId: bigint; side: 'before' | 'after'; speaker: string | null; text: string }[]>`
+    select found.sentence_id as "sentenceId", side, s.speaker, s.text
+    from unnest(${sentences.map(one => one.quarter)}::text[],
+      ${sentences.map(one => one.sentenceId.toString())}::bigint[]) as found (quarter, sentence_id)
+    cross join (values (-1, 'before'), (1, 'after')) as sides (step, side)
+    join sentences s on s.quarter = found.quarter and s.sentence_id = found.sentence_id + step
+      and s.call_id = found.sentence_id >> 16
+    where s.talk is null`
+  const neighborOf = new Map(rows.map(({ sentenceId, side, ...said }) => [`${sentenceId} ${side}`, said]))
+  return sentences.map(({ sentenceId }) => ({
+    before: neighborOf.get(`${sentenceId} before`) ?? null,
+    after: neighborOf.get(`${sentenceId} after`) ?? null,
+  }))
 }

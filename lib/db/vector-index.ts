@@ -1,6 +1,6 @@
-// The HNSW index of a quarter's embeddings: built after the load, one a partition.
-// Malkov and Yashunin 2018; m and ef_construction are pgvector's defaults: recall@10 of .96 among the 43,211 sentences of 2016Q3
-// (`npm run bench -- database`).
+// The HNSW index of a quarter's embeddings, and beside it the one of its words: built after the load, one a partition.
+// Malkov and Yashunin 2018; m and ef_construction are pgvector's defaults: recall@10 of .99 among the 43,211 sentences of 2016Q3,
+// as search.ts asks (`npm run bench -- search`).
 
 import postgres from 'postgres'
 import { UserError } from '../errors.ts'
@@ -8,6 +8,7 @@ import { beforeLeaving, stopIfLeaving } from '../leaving.ts'
 import { count, duration, progress, say, thousands, warn } from '../log.ts'
 import type { Database, Queries } from './connect.ts'
 import { PARTITIONED, partitionName } from './quarters.ts'
+import { createTextIndex, textIndexName } from './text-index.ts'
 import { transaction } from './transaction.ts'
 import { indexDropped } from './work.ts'
 
@@ -31,8 +32,29 @@ export async function noticeLostIndex(sql: Queries, quarter: string): Promise<vo
   await sql`
     update work set state = 'stale'
     where stage = 'index' and quarter = ${quarter} and state = 'done'
-      and not exists (select from pg_index where indexrelid = to_regclass(${indexName(quarter)}) and indisvalid)`
+      and not (${isThere(sql, indexName(quarter))} and ${isThere(sql, textIndexName(quarter))})`
 }
+
+function isThere(sql: Queries, name: string) {
+  return sql`exists (select from pg_index where indexrelid = to_regclass(${name}) and indisvalid)`
+}
+
+export type Which = { vectors: boolean; words: boolean }
+
+/**
+ * Of the two indexes those to build: all with `force`, and otherwise those that are not there. Postgres keeps an index right when
+ * its table changes, and `embed` drops that of the vectors before it loads many; so a database whose vectors were indexed
+ * before there was an index of words gets that one in seconds.
+ */
+export async function indexesToBuild(sql: Queries, quarter: string, force: boolean): Promise<Which> {
+  const [which] = await sql<Which[]>`
+    select ${force} or not ${isThere(sql, indexName(quarter))} as vectors,
+      ${force} or not ${isThere(sql, textIndexName(quarter))} as words`
+  return which
+}
+
+/** What was built; 0 where nothing was. */
+export type Built = { bytes: number; wordBytes: number }
 
 /** What is to be built over, and what the database gives for it. */
 type Plan = {
@@ -98,9 +120,11 @@ async function create(tx: Queries, quarter: string, { megabytes, workers }: Plan
     using hnsw (embedding vector_cosine_ops) with (m = 16, ef_construction = 64)`
 }
 
-async function bytesOf(sql: Queries, quarter: string): Promise<number> {
-  const [{ size }] = await sql<{ size: number }[]>`select pg_relation_size(${indexName(quarter)})::float8 as size`
-  return size
+async function bytesOf(sql: Queries, quarter: string, { vectors, words }: Which): Promise<Built> {
+  const [built] = await sql<Built[]>`
+    select case when ${vectors} then pg_relation_size(${indexName(quarter)}) else 0 end::float8 as bytes,
+      case when ${words} then pg_relation_size(${textIndexName(quarter)}) else 0 end::float8 as "wordBytes"`
+  return built
 }
 
 // Of the embedded database, times n · log2 n · d: 9.5 s for 17,795 vectors of 256 dimensions, 29 s for 43,211, 47 s for
@@ -112,12 +136,21 @@ const TIMES_AS_LONG_EMBEDDED = 2
 const WORTH_SAYING_SECONDS = 10
 
 /**
- * Builds the index in the embedded database, inside the transaction that notes it as done: it serves nobody else meanwhile, so
- * nobody could take a lease that has run out, nor show how far it is. Returns the index's bytes.
+ * Builds the indexes in the embedded database, inside the transaction that notes it as done: it serves nobody else meanwhile, so
+ * nobody could take a lease that has run out, nor show how far it is.
  */
-export async function buildEmbedded(tx: Queries, quarter: string): Promise<number> {
-  await tx`drop index if exists ${tx(indexName(quarter))}`
+export async function buildEmbedded(tx: Queries, quarter: string, which: Which): Promise<Built> {
+  if (which.words) {
+    await tx`drop index if exists ${tx(textIndexName(quarter))}`
+    await createTextIndex(tx, quarter)
+  }
+  if (which.vectors) await tx`drop index if exists ${tx(indexName(quarter))}`
   await analyze(tx, quarter)
+  if (which.vectors) await buildVectorsEmbedded(tx, quarter)
+  return await bytesOf(tx, quarter, which)
+}
+
+async function buildVectorsEmbedded(tx: Queries, quarter: string): Promise<void> {
   const plan = await planBuild(tx, quarter, true)
   const { embeddings, dimensions, megabytes, wantedMegabytes } = plan
   const fits = megabytes === wantedMegabytes
@@ -138,19 +171,25 @@ export async function buildEmbedded(tx: Queries, quarter: string): Promise<numbe
   } finally {
     leaving.forget()
   }
-  return await bytesOf(tx, quarter)
 }
 
 /**
- * Builds the index on a server; searches go on meanwhile, exact and slower. The connection `sql` is busy with it for long, so
- * `second` looks how far it is, and cancels it when this process leaves. Returns the index's bytes.
+ * Builds the indexes on a server; searches go on meanwhile, exact and slower. The connection `sql` is busy with it for long, so
+ * `second` looks how far it is, and cancels it when this process leaves.
  */
-export async function buildOnServer(sql: Database, second: Database, quarter: string): Promise<number> {
+export async function buildOnServer(sql: Database, second: Database, quarter: string, which: Which): Promise<Built> {
   await requireOwner(sql, quarter)
   await endOrphans(second, quarter)
-  // By itself: inside the build's transaction it would keep every search waiting.
-  await sql`drop index if exists ${sql(indexName(quarter))}`
+  // By themselves: inside the build's transaction they would keep every search waiting.
+  if (which.words) await sql`drop index if exists ${sql(textIndexName(quarter))}`
+  if (which.vectors) await sql`drop index if exists ${sql(indexName(quarter))}`
+  if (which.words) await undisturbed(sql, second, tx => createTextIndex(tx, quarter))
   await analyze(sql, quarter)
+  if (which.vectors) await buildVectorsOnServer(sql, second, quarter)
+  return await bytesOf(sql, quarter, which)
+}
+
+async function buildVectorsOnServer(sql: Database, second: Database, quarter: string): Promise<void> {
   const plan = await planBuild(sql, quarter, false)
   const { embeddings, megabytes, wantedMegabytes } = plan
   say(
@@ -168,7 +207,6 @@ export async function buildOnServer(sql: Database, second: Database, quarter: st
     )
     await build(sql, second, quarter, { ...plan, workers: 0 })
   }
-  return await bytesOf(sql, quarter)
 }
 
 function warnOfMemory(quarter: string, { megabytes, wantedMegabytes }: Plan): void {
@@ -196,16 +234,19 @@ async function requireOwner(sql: Queries, quarter: string): Promise<void> {
 }
 
 /**
- * Ends builds of this index whose process is gone without the server's having noticed: the lease is ours by now, and ours would
+ * Ends builds of these indexes whose process is gone without the server's having noticed: the lease is ours by now, and ours would
  * wait for theirs. Whoever builds an index holds a share lock on the table.
  */
 async function endOrphans(sql: Queries, quarter: string): Promise<void> {
   const ended = await sql<{ pid: number }[]>`
     select pg_terminate_backend(pid, 5000), pid
     from pg_locks join pg_stat_activity using (pid)
-    where relation = ${partitionName('sentence_vectors', quarter)}::regclass and mode = 'ShareLock' and granted
-      and backend_type = 'client backend' and strpos(query, ${indexName(quarter)}) > 0 and usename = current_user
-      and datname = current_database()`
+    where mode = 'ShareLock' and granted and backend_type = 'client backend' and usename = current_user
+      and datname = current_database()
+      and (
+        (relation = ${partitionName('sentence_vectors', quarter)}::regclass and strpos(query, ${indexName(quarter)}) > 0)
+        or (relation = ${partitionName('sentences', quarter)}::regclass and strpos(query, ${textIndexName(quarter)}) > 0)
+      )`
   if (ended.length > 0) say(`index ${quarter}: ended a build that was left on the server`)
 }
 
@@ -213,6 +254,22 @@ async function endOrphans(sql: Queries, quarter: string): Promise<void> {
 const LOOK_FOR_CLIENT = '1s'
 
 async function build(sql: Database, second: Database, quarter: string, plan: Plan): Promise<void> {
+  await undisturbed(sql, second, async (tx, pid) => {
+    const watch = watchBuild(second, pid, quarter, plan)
+    try {
+      await create(tx, quarter, plan)
+    } finally {
+      watch.end()
+    }
+  })
+}
+
+/** A transaction that may take an hour, is cancelled when this process is told to leave, and ends when it was killed. */
+async function undisturbed(
+  sql: Database,
+  second: Database,
+  work: (tx: Queries, pid: number) => Promise<void>,
+): Promise<void> {
   stopIfLeaving()
   await sql.begin(async tx => {
     // A server for web sites may end every statement after a minute or two.
@@ -225,14 +282,12 @@ async function build(sql: Database, second: Database, quarter: string, plan: Pla
       .savepoint(inner => inner`select set_config('client_connection_check_interval', ${LOOK_FOR_CLIENT}, true)`)
       .catch(() => {})
     const leaving = beforeLeaving(() => second`select pg_cancel_backend(${pid})`)
-    const watch = watchBuild(second, pid, quarter, plan)
     try {
-      await create(tx, quarter, plan)
+      await work(tx, pid)
     } catch (error) {
       stopIfLeaving() // it was cancelled by ourselves
       throw error
     } finally {
-      watch.end()
       leaving.forget()
     }
   })
