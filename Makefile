@@ -1,8 +1,10 @@
 # The pipeline in reading order. Each line calls one command; all thinking is in commands/ and lib/.
 #
-#   make quarter Q=2024Q3                          the whole quarter, from transcripts to themes
+#   make quarter Q=2024Q3                          the whole quarter, from transcripts to a page to look at
 #   make quarter Q=2016Q3 TRANSCRIPTS=~/calls      the same with your own transcripts: a folder or a file
 #   make cluster-firm Q=2016Q4 FIRM=MU FORCE=1     one step, one firm, again
+#   make report Q=2016Q3 OPEN=1                    the page of a quarter, once more, in the browser
+#   make export WHAT=panel FORMAT=dta              what to regress on: all quarters, for Stata
 
 Q ?=
 # 2024q3 and 2024-Q3 mean 2024Q3, also where a folder is looked for.
@@ -16,16 +18,21 @@ DRY_RUN ?=
 INSTANCE ?=
 FIRMS ?= 5000
 SENTENCES ?=
+OPEN ?=
+WHAT ?=
+FORMAT ?=
+OUTPUT ?=
 
 RUN := node bin/quarterdeck.mjs
-WHAT = --quarter "$(Q)"
+OF = --quarter "$(Q)"
 # Not every shell puts the home folder in the place of a ~ behind an =.
 TRANSCRIPTS_WORD = $(if $(TRANSCRIPTS),"$(patsubst ~/%,$(HOME)/%,$(TRANSCRIPTS))")
 WHERE = $(TRANSCRIPTS_WORD) $(if $(SKIP_BAD),--skip-bad)
+OUTPUT_WORDS = $(if $(OUTPUT),--output "$(patsubst ~/%,$(HOME)/%,$(OUTPUT))")
 WHOSE = $(if $(FIRM),--firm "$(FIRM)") $(if $(FORCE),--force)
 
 .DEFAULT_GOAL := help
-.PHONY: help quarter ingest embed cluster-firm name-topics aggregate index themes eval status db-start db-stop plan provision cuda test check bench docs clean
+.PHONY: help quarter ingest embed cluster-firm name-topics aggregate index novelty lineage themes report trends export eval status db-start db-stop plan provision cuda test check bench docs clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,38 +40,56 @@ help: ## Print this list
 	@sed -n 's/^#   /  /p' Makefile
 
 quarter: node_modules ## All steps of a quarter: Q=2024Q3 [TRANSCRIPTS=folder-or-file]
-	@$(RUN) ingest $(WHAT) $(WHERE)
-	@node --import tsx bin/side-by-side.ts embed $(WHAT) -- cluster-firm $(WHAT) --follow -- name-topics $(WHAT) --follow
-	@$(RUN) aggregate $(WHAT)
-	@$(RUN) index $(WHAT)
-	@$(RUN) themes $(WHAT)
+	@$(RUN) ingest $(OF) $(WHERE)
+	@node --import tsx bin/side-by-side.ts embed $(OF) -- cluster-firm $(OF) --follow -- name-topics $(OF) --follow
+	@$(RUN) aggregate $(OF)
+	@$(RUN) index $(OF)
+	@$(RUN) novelty $(OF)
+	@$(RUN) lineage $(OF)
+	@$(RUN) themes $(OF)
+	@$(RUN) report $(OF)
 
 ingest: node_modules ## Step 1, read transcripts: Q= TRANSCRIPTS= [FIRM=] [FORCE=1]
-	@$(RUN) ingest $(WHAT) $(WHOSE) $(WHERE)
+	@$(RUN) ingest $(OF) $(WHOSE) $(WHERE)
 
 embed: node_modules ## Step 2, an embedding for every sentence: Q= [FIRM=] [FORCE=1]
-	@$(RUN) embed $(WHAT) $(WHOSE)
+	@$(RUN) embed $(OF) $(WHOSE)
 
 cluster-firm: node_modules ## Step 3, topics of each firm: Q= [FIRM=] [FORCE=1]
-	@$(RUN) cluster-firm $(WHAT) $(WHOSE)
+	@$(RUN) cluster-firm $(OF) $(WHOSE)
 
 name-topics: node_modules ## Step 4, names for the topics: Q= [FIRM=] [FORCE=1]
-	@$(RUN) name-topics $(WHAT) $(WHOSE)
+	@$(RUN) name-topics $(OF) $(WHOSE)
 
 aggregate: node_modules ## Step 5, themes across firms: Q= [FORCE=1]
-	@$(RUN) aggregate $(WHAT) $(if $(FORCE),--force)
+	@$(RUN) aggregate $(OF) $(if $(FORCE),--force)
 
 index: node_modules ## Step 6, the vector index: Q= [FORCE=1]
-	@$(RUN) index $(WHAT) $(if $(FORCE),--force)
+	@$(RUN) index $(OF) $(if $(FORCE),--force)
+
+novelty: node_modules ## Step 7, what is new to each firm: Q= [FIRM=] [FORCE=1]
+	@$(RUN) novelty $(OF) $(WHOSE)
+
+lineage: node_modules ## Step 8, themes from quarter to quarter: Q= [FORCE=1]
+	@$(RUN) lineage $(OF) $(if $(FORCE),--force)
 
 themes: node_modules ## Show the themes of a quarter: Q=
-	@$(RUN) themes $(WHAT)
+	@$(RUN) themes $(OF)
+
+report: node_modules ## Write the page of a quarter: Q= [OPEN=1] [OUTPUT=file]
+	@$(RUN) report $(OF) $(if $(OPEN),--open) $(OUTPUT_WORDS)
+
+trends: node_modules ## Show each theme's share from quarter to quarter
+	@$(RUN) trends
+
+export: node_modules ## Write a table: [WHAT=panel] [FORMAT=csv] [Q=] [OUTPUT=file]
+	@$(RUN) export $(if $(WHAT),--what "$(WHAT)") $(if $(FORMAT),--format "$(FORMAT)") $(if $(Q),$(OF)) $(OUTPUT_WORDS)
 
 eval: node_modules ## Measure the topics: noise, coherence, separation, stability: Q= [FIRM=]
-	@$(RUN) eval $(WHAT) $(if $(FIRM),--firm "$(FIRM)")
+	@$(RUN) eval $(OF) $(if $(FIRM),--firm "$(FIRM)")
 
 status: node_modules ## Show what is done and what is left: [Q=]
-	@$(RUN) status $(if $(Q),$(WHAT))
+	@$(RUN) status $(if $(Q),$(OF))
 
 db-start: node_modules ## Start the embedded database and print how to connect
 	@$(RUN) db-start
@@ -76,7 +101,7 @@ plan: node_modules ## What a quarter takes and costs, and on which instance: FIR
 	@$(RUN) plan --firms "$(FIRMS)" $(if $(SENTENCES),--sentences "$(SENTENCES)")
 
 provision: node_modules ## A quarter on a rented instance: Q= [TRANSCRIPTS=] [INSTANCE=] [DRY_RUN=1] (docs/operations.md)
-	@node bin/provision.mjs $(WHAT) $(TRANSCRIPTS_WORD) $(if $(INSTANCE),--instance "$(INSTANCE)") $(if $(DRY_RUN),--dry-run)
+	@node bin/provision.mjs $(OF) $(TRANSCRIPTS_WORD) $(if $(INSTANCE),--instance "$(INSTANCE)") $(if $(DRY_RUN),--dry-run)
 
 cuda: node_modules ## Install what the device cuda needs, and try it: [DRY_RUN=1] (docs/operations.md)
 	@node --import tsx bin/install-cuda.ts $(if $(DRY_RUN),--dry-run)

@@ -33,7 +33,7 @@ function target(source: Source, specifier: string): string {
   return specifier.startsWith('.') ? relative(root, join(root, dirname(source.path), specifier)) : specifier
 }
 
-const DRAWERS = ['text', 'math', 'model', 'db', 'cloud']
+const DRAWERS = ['text', 'math', 'model', 'db', 'cloud', 'tables', 'page']
 
 function drawerOf(path: string): string | undefined {
   return DRAWERS.find(drawer => path.startsWith(`lib/${drawer}/`))
@@ -52,7 +52,7 @@ describe('who may import whom', () => {
   it('finds the house at all', () => {
     expect(product.length).toBeGreaterThan(50)
     expect(new Set(product.map(source => drawerOf(source.path)))).toEqual(
-      new Set([undefined, 'cloud', 'db', 'math', 'model', 'text']),
+      new Set([undefined, 'cloud', 'db', 'math', 'model', 'page', 'tables', 'text']),
     )
   })
 
@@ -96,6 +96,21 @@ describe('who may import whom', () => {
     ).toEqual([])
   })
 
+  it('lets what runs in the browser import itself, the data and what draws, and nobody import it', () => {
+    const inBrowser = (path: string) => path.startsWith('lib/page/browser/')
+    const drawing = ['d3', 'd3-sankey', '@observablehq/plot', 'lib/page/pack.ts', 'lib/page/report-data.ts']
+    expect(
+      breaches(product, source =>
+        source.imports
+          .map(specifier => target(source, specifier))
+          .filter(
+            there =>
+              inBrowser(source.path) !== inBrowser(there) && !(inBrowser(source.path) && drawing.includes(there)),
+          ),
+      ),
+    ).toEqual([])
+  })
+
   it('keeps the root of lib above no drawer, but for flags.ts, which reads quarters', () => {
     expect(
       breaches(
@@ -131,10 +146,24 @@ describe('which knowledge lives where', () => {
   only("AWS's SDK", /from '@aws-sdk\/[^']+'|import\('@aws-sdk\/[^']+'\)/g, 'lib/cloud')
   only('stdout', /process\.stdout/g, 'bin/quarterdeck.ts', 'bin/side-by-side.ts', 'bin/provision.ts')
   only('stderr', /process\.stderr|console\.(?:log|info|warn|error|debug)\b/g, 'lib/log.ts', 'lib/db/embedded/daemon.ts')
+  only('the browser', /\b(?:document|window|location)\.\w/g, 'lib/page/browser')
+  only('the bundler', /from 'esbuild'/g, 'lib/page/write-page.ts')
   only('the vector index', /\busing hnsw\b/g, 'lib/db/vector-index.ts')
 
   it('has no chance but the seeded one of lib/math/random.ts', () => {
     expect(breaches(product, source => source.code.match(/Math\.random|randomUUID|randomBytes/g) ?? [])).toEqual([])
+  })
+
+  it('makes no markup out of strings in the browser, where what a call says could become some', () => {
+    expect(
+      breaches(
+        product.filter(source => source.path.startsWith('lib/page/browser/')),
+        source =>
+          source.code.match(
+            /innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|document\.write|\beval\(|DOMParser/g,
+          ) ?? [],
+      ),
+    ).toEqual([])
   })
 
   it('has no clock in lib/math and lib/text', () => {
