@@ -11,14 +11,19 @@ import { command as dbStop } from './db-stop.ts'
 import { command as dropQuarter } from './drop-quarter.ts'
 import { command as embed } from './embed.ts'
 import { command as evaluate } from './eval.ts'
+import { command as exportTables } from './export.ts'
 import { command as ingest } from './ingest.ts'
+import { command as lineage } from './lineage.ts'
 import { command as models } from './models.ts'
 import { command as nameTopics } from './name-topics.ts'
+import { command as novelty } from './novelty.ts'
 import { command as plan } from './plan.ts'
+import { command as report } from './report.ts'
 import { command as search } from './search.ts'
 import { command as sql } from './sql.ts'
 import { command as status } from './status.ts'
 import { command as themes } from './themes.ts'
+import { command as trends } from './trends.ts'
 
 export const commands = [
   ingest,
@@ -27,7 +32,12 @@ export const commands = [
   nameTopics,
   aggregate,
   buildIndex,
+  novelty,
+  lineage,
   themes,
+  trends,
+  report,
+  exportTables,
   evaluate,
   search,
   sql,

@@ -1,5 +1,5 @@
 // npm run bench: a whole quarter beside BERTopic (quarter.ts), the clustering alone (cluster.ts), the embedding (embed.ts) and
-// the databases (database.ts) beside others, a long run, names, themes, steps side by side, quarters of thousands of firms
+// the databases (database.ts) beside others, what search misses (search.ts), long runs, names, themes, thousands of firms
 // (scale.ts), or some of these. Prints what stands in docs/benchmarks.md between the marks of each part; --write puts it there.
 
 import { execFileSync } from 'node:child_process'
@@ -21,18 +21,36 @@ import { measureEmbedding } from './embed.ts'
 import { measureLongRun } from './embed-memory.ts'
 import { reportEmbed, reportLongRun } from './embed-report.ts'
 import { readCalls } from './embed-texts.ts'
+import { measureExport, reportExport } from './export.ts'
 import { measureNames, reportNames } from './names.ts'
 import { measureOverlap, reportOverlap } from './overlap.ts'
+import { measurePage, reportPage } from './page.ts'
 import { type Data, measureQuarter, runSteps } from './quarter.ts'
 import { reportQuarter } from './quarter-report.ts'
 import { type Kind, measureScale } from './scale.ts'
 import { reportScale } from './scale-report.ts'
+import { measureFinding, reportFinding } from './search.ts'
+import { measureTakeHome, reportTakeHome } from './take-home.ts'
 import { measureThemes } from './themes.ts'
 import { reportThemes } from './themes-report.ts'
 import { readTopicTexts } from './themes-texts.ts'
 
 const PAGE = join(root, 'docs/benchmarks.md')
-const PARTS = ['quarter', 'cluster', 'names', 'themes', 'overlap', 'embed', 'embed-long', 'database', 'scale'] as const
+const PARTS = [
+  'quarter',
+  'cluster',
+  'names',
+  'themes',
+  'overlap',
+  'embed',
+  'embed-long',
+  'database',
+  'search',
+  'export',
+  'page',
+  'take-home',
+  'scale',
+] as const
 type Part = (typeof PARTS)[number]
 /** The steps of the quarter that a part stands on; `quarter` runs all of them itself. */
 const STEPS_BEFORE: Record<Part, readonly string[]> = {
@@ -44,6 +62,10 @@ const STEPS_BEFORE: Record<Part, readonly string[]> = {
   embed: ['ingest'],
   'embed-long': ['ingest'],
   database: ['ingest', 'embed', 'cluster-firm'],
+  search: ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate'],
+  export: [],
+  page: [],
+  'take-home': [],
   scale: [],
 }
 // An hour and more: only where it is named.
@@ -64,6 +86,8 @@ const { values, positionals } = parseArgs({
     'made-sentences': { type: 'string', default: '200000' },
     // As many as a quarter of 5,000 firms has.
     'long-sentences': { type: 'string', default: '2000000' },
+    // As many sentences.
+    'export-rows': { type: 'string', default: '2000000' },
     // As many as a quarter of 5,000 firms may have.
     'made-topics': { type: 'string', default: '60000' },
     // A third of a second for psql: long enough to be timed, and a quarter of a minute for all ways in turn.
@@ -88,6 +112,7 @@ const madeSentences = atLeast('made-sentences', 1000)
 const longSentences = atLeast('long-sentences', 1000)
 // Fewer are no test of many.
 const madeTopics = atLeast('made-topics', 5000)
+const exportRows = atLeast('export-rows', 10_000)
 const vectors = atLeast('vectors', 2000)
 const sizes = wantedSizes()
 // What is wrong with the page is said before minutes of measuring.
@@ -115,6 +140,9 @@ async function measure(part: Part, data: Data): Promise<string> {
   if (part === 'quarter') return reportQuarter(await measureQuarter(data, home, scratch, peerFirms))
   // On the sample that ships: large enough to be embedded in half a minute, and small enough to be done three times over.
   if (part === 'overlap') return reportOverlap(await measureOverlap(sampleData('2016Q4', ''), scratch))
+  if (part === 'export') return reportExport(measureExport(exportRows, scratch))
+  if (part === 'page') return reportPage(await measurePage())
+  if (part === 'take-home') return reportTakeHome(await measureTakeHome(scratch))
   if (part === 'scale') return reportScale(await measureScale(data, sizes, { results: values.results, scratch }))
   await prepare(STEPS_BEFORE[part], data)
   if (part === 'names') return reportNames(await measureNames(data, home))
@@ -122,6 +150,7 @@ async function measure(part: Part, data: Data): Promise<string> {
     return withDatabase(settings, async sql => reportCluster(await measureClustering(sql, data, scratch)))
   const threads = availableParallelism()
   if (part === 'database') return reportDatabase(await measureDatabase(data, home, vectors, { threads, scratch }))
+  if (part === 'search') return reportFinding(await measureFinding(data, home, threads))
   if (part === 'themes') {
     const topics = await withDatabase(settings, sql => readTopicTexts(sql, quarter))
     return reportThemes(await measureThemes({ quarter, source, topics }, madeTopics, { threads, scratch }))
@@ -142,7 +171,14 @@ async function prepare(verbs: readonly string[], { quarter, transcripts }: Data)
 }
 
 function atLeast(
-  name: 'peer-firms' | 'embed-sentences' | 'made-sentences' | 'long-sentences' | 'made-topics' | 'vectors',
+  name:
+    | 'peer-firms'
+    | 'embed-sentences'
+    | 'made-sentences'
+    | 'long-sentences'
+    | 'made-topics'
+    | 'export-rows'
+    | 'vectors',
   least: number,
 ): number {
   const value = Number(values[name])

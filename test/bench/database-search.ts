@@ -1,9 +1,9 @@
-// The vector index: how long `index` builds it, and how near and how quick the product's search is with it, beside the exact
-// search of the same rows that it does without. On the real sentences of a quarter; what is searched for are topics' keywords.
+// The vector index: how long `index` builds it, and how near and how quick the product's search is through it, beside comparing
+// with all of the same rows. On the real sentences of a quarter; what is searched for are topics' keywords.
 // Which databases there are is database.ts's.
 
 import type { Database } from '../../lib/db/connect.ts'
-import { nearestSentences } from '../../lib/db/search.ts'
+import { findSentences, type How } from '../../lib/db/search.ts'
 import { dropIndex } from '../../lib/db/vector-index.ts'
 import { say } from '../../lib/log.ts'
 import { openEmbedder } from '../../lib/model/embedder.ts'
@@ -58,7 +58,7 @@ export async function measureSearch(
   queries: readonly Float32Array[],
 ): Promise<SearchReport> {
   await dropIndex(sql, quarter)
-  const exact = await ask(sql, quarter, queries)
+  const exact = await ask(sql, quarter, queries, 'all')
   const rows: IndexRow[] = []
   const env: Record<string, string> = databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }
   for (const workers of databaseUrl === undefined ? [null] : [0, 2]) {
@@ -66,7 +66,7 @@ export async function measureSearch(
     if (workers !== null) await sql`alter database postgres set max_parallel_workers = ${sql.unsafe(String(workers))}`
     const done = await succeed(['index', '--quarter', quarter, '--force', '--json'], { home, env })
     const { seconds, bytes }: { seconds: number; bytes: number } = JSON.parse(done)
-    const found = await ask(sql, quarter, queries)
+    const found = await ask(sql, quarter, queries, 'index')
     const recall = recallOf(found.similarities, exact.similarities)
     rows.push({ workers, buildSeconds: seconds, bytes, recall, search: found.latency })
     say(
@@ -81,16 +81,22 @@ export async function measureSearch(
 
 type Answers = { latency: Latency; similarities: number[][] }
 
-async function ask(sql: Database, quarter: string, queries: readonly Float32Array[]): Promise<Answers> {
+async function ask(
+  sql: Database,
+  quarter: string,
+  queries: readonly Float32Array[],
+  through: How['through'],
+): Promise<Answers> {
+  const find = (vector: Float32Array) => findSentences(sql, { vector }, { quarter }, { limit: NEAREST, through })
   // Rows and index into memory: a first search after a build reads what the build has written.
-  for (const vector of queries.slice(0, NEAREST)) await nearestSentences(sql, vector, { quarter, limit: NEAREST })
+  for (const vector of queries.slice(0, NEAREST)) await find(vector)
   const milliseconds: number[] = []
   const similarities: number[][] = []
   for (const vector of queries) {
     const start = performance.now()
-    const hits = await nearestSentences(sql, vector, { quarter, limit: NEAREST })
+    const hits = await find(vector)
     milliseconds.push(performance.now() - start)
-    similarities.push(hits.map(hit => hit.similarity))
+    similarities.push(hits.map(hit => hit.similarity ?? 0))
   }
   return { latency: { p50: quantile(milliseconds, 0.5), p95: quantile(milliseconds, 0.95) }, similarities }
 }

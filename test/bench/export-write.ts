@@ -1,0 +1,59 @@
+// Writes made rows of sentences in one format, in a process of its own, so that its memory is its own; prints what it took.
+// Called by export.ts: format, number of rows, file.
+
+import { exportedTable } from '../../lib/tables/exported.ts'
+import { type Format, openWriter } from '../../lib/tables/formats.ts'
+import { createFile } from '../../lib/tables/new-file.ts'
+import type { Row } from '../../lib/tables/table.ts'
+
+const [format, count, file] = process.argv.slice(2)
+const table = exportedTable('sentences', ['2016Q4'], [])
+// A firm's call, as the database hands it over.
+const PORTION = 400
+const WORDS = 'revenue margin quarter demand pricing freight supply growth guidance customers backlog capacity'.split(
+  ' ',
+)
+
+function madeRow(i: number): Row {
+  const firm = Math.floor(i / PORTION)
+  const text = Array.from({ length: 18 }, (_, w) => WORDS[(i * 7 + w * w + (i >> (w % 9))) % WORDS.length]).join(' ')
+  const values: Record<string, Row[number]> = {
+    ...{
+      quarter: '2016Q4',
+      firm_id: `F${firm}`,
+      ticker: `F${firm}`,
+      firm_name: `Firm ${firm}, Inc.`,
+      call_date: '2016-11-03',
+    },
+    ...{
+      calls: 1,
+      sentence_id: String(9_007_199_254_740_993n + BigInt(i)),
+      sentence_date: '2016-11-03',
+      position: i % PORTION,
+    },
+    ...{ speaker: `Speaker ${i % 5}`, role: 'Executives', section: i % 2 ? 'answer' : 'prepared' },
+    ...{ topic_id: `2016Q4/F${firm}/0${i % 9}`, topic_name: WORDS[i % 9], topic_membership: (i % 1000) / 1000 },
+    ...{ theme_id: `2016Q4/${i % 40}`, theme_name: `${WORDS[i % 12]} and ${WORDS[i % 7]}`, earlier_quarter: '2016Q3' },
+    ...{ nearest_sentence_id: String(9_007_199_254_740_993n - BigInt(i)), nearest_similarity: (i % 997) / 997 },
+    ...{ repeated: i % 17 === 0, text: `${text} ${i}.` },
+  }
+  return table.columns.map(({ name }) => values[name] ?? null)
+}
+
+const start = performance.now()
+const out = await createFile(file)
+const writer = await openWriter(format as Format, table, {}, out.write, { file, made: new Date() })
+let mostHalfway = 0
+for (let i = 0; i < Number(count); i += PORTION) {
+  await writer.rows(Array.from({ length: Math.min(PORTION, Number(count) - i) }, (_, k) => madeRow(i + k)))
+  if (i < Number(count) / 4) mostHalfway = process.resourceUsage().maxRSS
+}
+await writer.finish()
+await writer.close()
+const bytes = await out.finish()
+await out.close()
+const seconds = (performance.now() - start) / 1000
+const kilobytes = { quarter: mostHalfway, whole: process.resourceUsage().maxRSS }
+process.stdout.write(
+  JSON.stringify({ seconds, bytes, peakOfFirstQuarter: kilobytes.quarter / 1024, peak: kilobytes.whole / 1024 }),
+)
