@@ -14,7 +14,7 @@ import { defaultChoices, placesOf } from '../lib/cloud/choices.ts'
 import * as ec2 from '../lib/cloud/ec2.ts'
 import { type Gate, type Notes, readNotes, writeNotes } from '../lib/cloud/notes.ts'
 import { diskGigabytesOf, EMBEDDED_SENTENCES } from '../lib/cloud/plan.ts'
-import { type Backup, begin, bring, bringBack, bytesIn, news, tellToStop } from '../lib/cloud/quarter-there.ts'
+import { begin, bring, bringBack, bytesIn, news, type State, tellToStop } from '../lib/cloud/quarter-there.ts'
 import { fingerprintOf, type Machine, makeKeys, Unreachable } from '../lib/cloud/remote.ts'
 import { closeGate, openGate, openGates } from '../lib/cloud/security-group.ts'
 import { userData } from '../lib/cloud/user-data.ts'
@@ -105,9 +105,9 @@ async function story(wish: Wish): Promise<void> {
 
 /** Keys and notes of the quarter, which no other provision of this machine has in hand. */
 async function prepare(wish: Wish, cloud: Cloud): Promise<Trip> {
-  const results = resultsOf(wish)
-  if (!wish.end && existsSync(results))
-    throw new UserError(`${results} is there already, and the results would overwrite it`, `mv ${results} elsewhere`)
+  for (const results of [resultsOf(wish), reportOf(wish)])
+    if (!wish.end && existsSync(results))
+      throw new UserError(`${results} is there already, and the results would overwrite it`, `mv ${results} elsewhere`)
   // What would fail there is better refused here.
   if (wish.transcripts !== undefined) await findTexts([wish.transcripts])
   const folder = join(settings.home, 'provision', wish.quarter)
@@ -388,8 +388,7 @@ async function follow(trip: Trip, instance: ec2.Instance, machine: Machine): Pro
         await appendFile(join(folder, 'log'), text, { mode: 0o600 })
       }
       if (state !== undefined && state.state !== 'running') {
-        const isHere =
-          state.backup === null || (await fetchResults(trip, instance, machine, state.backup, state.state === 'done'))
+        const isHere = await fetchResults(trip, instance, machine, state)
         if (state.state === 'interrupted') return { how: 'taken', message: 'is taken away' }
         if (state.state === 'done' && !isHere)
           return { how: 'failed', message: 'the quarter was done, and its results did not get here' }
@@ -438,26 +437,41 @@ async function lookAt({ cloud }: Trip, instance: ec2.Instance): Promise<Ending |
 }
 
 /**
- * The rows of the quarter, in a backup file: whole, they are the results; of a quarter half done, the next instance's start. Again
- * and again while the instance is there, whose own limit is the end of it; false when they are not here.
+ * The rows of the quarter, in a backup file: whole, they are the results; of a quarter half done, the next instance's start. With
+ * those of a quarter that is done comes its page. False when they are not here.
  */
 async function fetchResults(
   trip: Trip,
   instance: ec2.Instance,
   machine: Machine,
-  backup: Backup,
-  isDone: boolean,
+  { state, backup, report }: State,
 ): Promise<boolean> {
-  const file = checkpointOf(trip)
+  const files = [
+    { there: backup, here: checkpointOf(trip), place: resultsOf(trip.wish) },
+    { there: report ?? null, here: join(trip.folder, 'report.html'), place: reportOf(trip.wish) },
+  ]
+  for (const { there, here } of files)
+    if (
+      there !== null &&
+      !(await insistOn(trip, instance, there.file, () => bringBack(machine, there, here, hurry.signal)))
+    )
+      return false
+  if (state !== 'done') return true
+  // Only when all is here: a rerun asks for a place that is free. mv, because the two may be on different disks.
+  return await insistOn(trip, instance, 'what was brought back', async () => {
+    for (const { here, place } of files) if (existsSync(here)) await $`mv ${here} ${place}`
+  })
+}
+
+/** Again and again while the instance is there, whose own limit is the end of it; false when it was in vain. */
+async function insistOn(trip: Trip, instance: ec2.Instance, what: string, act: () => Promise<void>): Promise<boolean> {
   for (;;) {
     try {
-      await bringBack(machine, backup, file, hurry.signal)
-      // mv, because the two may be on different disks.
-      if (isDone) await $`mv ${file} ${resultsOf(trip.wish)}`
+      await act()
       return true
     } catch (error) {
       // A line that breaks comes back, and on a full disk somebody may make room.
-      warn(`${backup.file} of ${instance.id} is not here yet: ${messageOf(error)}`)
+      warn(`${what} of ${instance.id} is not in its place yet: ${messageOf(error)}`)
       if (hurry.signal.aborted || typeof (await lookAt(trip, instance)) === 'object') return false
       await unhurried(LOOK_MILLISECONDS)
     }
@@ -582,7 +596,10 @@ async function tellTheEnd({ wish, folder, notes, database }: Trip, { how, messag
   if (how !== 'done') throw new UserError(message, `see ${join(folder, 'log')}; ${AGAIN}`)
   say(`provision: ${wish.quarter} is done, for some ${dollarsAndCents(notes.dollars)}; nothing is left running`)
   if (database !== undefined)
-    say(`  → node bin/quarterdeck.mjs db-restore ${resultsOf(wish)}, and index, themes, search as ever`)
+    say(
+      `  → node bin/quarterdeck.mjs db-restore ${resultsOf(wish)}, and make quarter Q=${wish.quarter}, which makes its indexes and compares it`,
+    )
+  if (existsSync(reportOf(wish))) say(`  its page: ${reportOf(wish)}`)
   // With it the keys go, and what was spent; a gate that is still open stays noted.
   await rm(folder, { recursive: true, force: true })
   if (notes.gates.length === 0) return
@@ -592,6 +609,10 @@ async function tellTheEnd({ wish, folder, notes, database }: Trip, { how, messag
 
 function resultsOf({ quarter }: Wish): string {
   return resolve(`${quarter}.backup`)
+}
+
+function reportOf({ quarter }: Wish): string {
+  return resolve(`${quarter}.html`)
 }
 
 function checkpointOf({ folder }: Trip): string {
@@ -635,7 +656,7 @@ function dryUse({ wish, database }: Trip): Ending {
   say(`would wait until ssh answers, bring ${what}, and run there:`)
   say(`  sh bin/instance/setup.sh${needsCard() ? ' --card' : ''}${database === 'postgres' ? ' --postgres' : ''}`)
   say(`  make quarter Q=${wish.quarter}, again whenever it fails, until it is done`)
-  if (database !== undefined) say(`would bring back ${resultsOf(wish)}`)
+  say(`would bring back ${database === undefined ? '' : `${resultsOf(wish)} and `}${reportOf(wish)}`)
   return { how: 'done', message: '' }
 }
 

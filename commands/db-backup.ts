@@ -14,8 +14,8 @@ export const command: Command = {
     'Writes everything that a database holds, or what belongs to one quarter, as it is at one moment: calls, sentences, ' +
     'embeddings, topics, names, themes, the answers of the language model, what is done, and the runs. Others may go on ' +
     'meanwhile; on the embedded database they wait until it has read. `db-restore` brings the file into any database, ' +
-    'embedded or on a server. Not in it are vector indexes, which `index` builds again, and what `embed` has learned of ' +
-    "this machine's devices. Changes nothing; the file is called FILE.part until it is whole.",
+    'embedded or on a server. Not in it are indexes, which `index` builds again, what `novelty` and `lineage` say of its ' +
+    "quarters, which the other database makes of its own, and what `embed` has learned of this machine's devices. Changes nothing; the file is called FILE.part until it is whole.",
   words: 'FILE',
   flags: [{ ...QUARTER, summary: 'Only this quarter' }, JSON_OUTPUT],
   examples: ['db-backup calls.backup', 'db-backup 2024Q3.backup --quarter 2024Q3'],

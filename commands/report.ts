@@ -2,7 +2,7 @@
 // What is read is lib/db/report.ts, where topics lie on the map lib/math/map.ts, the page itself lib/page/.
 
 import { createWriteStream } from 'node:fs'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -67,7 +67,7 @@ export const command: Command = {
       await mkdir(dirname(file), { recursive: true }).catch(() => {}) // what is wrong with it is said next
       await requirePlace(file)
     }
-    const bytes = await writeReport(data, file)
+    const bytes = await writeReport({ ...data, beside: await reportsBeside(file, data.flow.quarters) }, file)
     const seconds = (performance.now() - start) / 1000
     const { themes, topics, firms } = data.counts
     say(
@@ -116,6 +116,7 @@ export async function gatherReport(
   const place = (p: number) => Math.round(places[p] * 1e4) / 1e4
   return {
     ...rest,
+    beside: [], // where it will lie is not known yet
     topics: topics.map((topic, i) => ({ ...topic, x: place(2 * i), y: place(2 * i + 1) })),
     provenance: {
       ...provenance,
@@ -182,13 +183,19 @@ const MARK_BYTES = 4096
 
 /** Refuses, before minutes of work, a place where nothing can be written, or where something else would be lost. */
 async function requirePlace(file: string): Promise<void> {
-  const there = await stat(file).catch(() => undefined)
+  const there = await lstat(file).catch(() => undefined)
   if (there?.isDirectory())
     throw new UserError(
       `the report cannot be written to ${file}: it is a folder`,
       `--output ${join(file, 'report.html')}`,
     )
-  if (there !== undefined && there.size > 0 && !(await isReport(file)))
+  // A device, a pipe or a link would be replaced and not written to.
+  if (there !== undefined && !there.isFile())
+    throw new UserError(
+      `the report cannot be written to ${file}: it is no ordinary file`,
+      'give another name to --output',
+    )
+  if (there !== undefined && !(await isReport(file)))
     throw new UserError(
       `${file} is there and no report of quarterdeck: it is not overwritten`,
       'give another name to --output, or move it away',
@@ -200,6 +207,16 @@ async function requirePlace(file: string): Promise<void> {
   } catch (error) {
     refuseToWrite(file, error)
   }
+}
+
+/** Which of these quarters can be gone to from here: a link that leads nowhere is none. */
+async function reportsBeside(file: string, quarters: readonly string[]): Promise<string[]> {
+  const beside: string[] = []
+  for (const quarter of quarters) {
+    const other = join(dirname(file), `${quarter}.html`)
+    if (other !== file && (await isReport(other))) beside.push(quarter)
+  }
+  return beside
 }
 
 async function isReport(file: string): Promise<boolean> {

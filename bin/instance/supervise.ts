@@ -50,6 +50,8 @@ const USAGE = 'node --import tsx bin/instance/supervise.ts --quarter 2024Q3 [--t
 const { settings, quarter, transcripts, checkpoint, postgres, pauseSeconds } = readOptions()
 const folder = folderOfRun()
 const backupFile = join(folder, `${quarter}.backup`)
+// Where `make quarter` puts it.
+const reportFile = join('reports', `${quarter}.html`)
 const stateFile = join(folder, 'state.json')
 // Backups whose rows are in the database, or were: none is restored over what was done since.
 const restoredFile = join(folder, 'restored')
@@ -213,7 +215,8 @@ async function finish(): Promise<number> {
     return 1
   }
   if (databaseUrl === undefined) await quarterdeck(['db-stop'], { isLast: true })
-  become('done', attempt === 1 ? 'done' : `done in attempt ${attempt}`, backup)
+  const report = existsSync(reportFile) ? await described(reportFile) : null
+  become('done', attempt === 1 ? 'done' : `done in attempt ${attempt}`, backup, report)
   return 0
 }
 
@@ -230,9 +233,13 @@ async function backUp(): Promise<{ backup: Backup | null; why?: string }> {
   if (!isOwn()) return { backup: null }
   const ended = await quarterdeck(['db-backup', backupFile, '--quarter', quarter], { isLast: true })
   if (ended.code !== 0) return { backup: null, why: wordsOf(ended) }
-  const sha256 = await sha256Of(backupFile)
-  remember(sha256)
-  return { backup: { file: relative('', backupFile), bytes: statSync(backupFile).size, sha256 } }
+  const backup = await described(backupFile)
+  remember(backup.sha256)
+  return { backup }
+}
+
+async function described(file: string): Promise<Backup> {
+  return { file: relative('', file), bytes: statSync(file).size, sha256: await sha256Of(file) }
 }
 
 async function wasRestored(file: string): Promise<boolean> {
@@ -261,9 +268,15 @@ async function start(words: string[], how: Partial<How> = {}): Promise<Ended> {
 }
 
 /** Whoever reads it meanwhile finds the state before or this one, whole. */
-function become(state: State['state'], message: string, backup: Backup | null = null): void {
+function become(
+  state: State['state'],
+  message: string,
+  backup: Backup | null = null,
+  report: Backup | null = null,
+): void {
   tell(`${state}: ${message}`)
-  const now: State = { state, pid: process.pid, quarter, attempt, since: new Date().toISOString(), message, backup }
+  const since = new Date().toISOString()
+  const now: State = { state, pid: process.pid, quarter, attempt, since, message, backup, report }
   writeFileSync(`${stateFile}.part`, `${JSON.stringify(now)}\n`, { mode: 0o600 })
   renameSync(`${stateFile}.part`, stateFile)
 }

@@ -46,6 +46,7 @@ export type Work = {
   database: 'embedded' | 'postgres' | undefined
 }
 
+/** A file there that is to be brought here. */
 export type Backup = { file: string; bytes: number; sha256: string }
 
 export type State = {
@@ -53,6 +54,8 @@ export type State = {
   message: string
   /** The quarter, out of a database of the machine's own. */
   backup: Backup | null
+  /** The page of a quarter that is done. */
+  report?: Backup | null
 }
 
 export type News = {
@@ -137,7 +140,7 @@ export async function tellToStop(machine: Machine): Promise<void> {
   await runThere(machine, `kill -TERM "$(cat ${FOLDER}/run/pid)" 2> /dev/null || true`)
 }
 
-/** Brings a backup of the machine to a file here, whole or not at all. */
+/** Brings a file of the machine to a file here, whole or not at all. */
 export async function bringBack(machine: Machine, backup: Backup, to: string, signal: AbortSignal): Promise<void> {
   const step = inMegabytes('bringing back', backup.bytes)
   await fetchFile(machine, { file: `${FOLDER}/${backup.file}`, to, sha256: backup.sha256, signal }, step.more)

@@ -120,9 +120,12 @@ async function comparisonOf(tx: Queries, quarter: string) {
   const done = await tx<
     { firmId: string; earlierQuarter: string | null; novelty: number | null; repeated: number | null }[]
   >`
-    select w.firm_id as "firmId", min(n.earlier_quarter) as "earlierQuarter", avg(1 - n.similarity) as novelty,
-      avg(n.repeated::int)::float8 as repeated
+    -- Without talk, as everything else on the page: greetings are said again word for word, and would be most of what repeats.
+    select w.firm_id as "firmId", min(n.earlier_quarter) as "earlierQuarter",
+      avg(1 - n.similarity) filter (where m.sentence_id is not null) as novelty,
+      avg(n.repeated::int) filter (where m.sentence_id is not null)::float8 as repeated
     from work w left join sentence_novelty n on n.quarter = ${quarter} and n.firm_id = w.firm_id
+    left join topic_sentences m on m.quarter = ${quarter} and m.sentence_id = n.sentence_id
     where w.quarter = ${quarter} and w.stage = 'novelty' and w.state = 'done'
     group by w.firm_id`
   const standing = await standingOf(tx, quarter)
@@ -395,16 +398,17 @@ function noveltyOf(topics: readonly { size: number; sentenceNovelty: number | nu
 async function goneBefore(tx: Queries, quarter: string, themes: readonly { id: string }[]) {
   const placeOfTheme = placesOf(themes.map(theme => theme.id))
   const rows = await tx<
-    { id: string; name: string; firms: number; sentences: number; nearestId: string; similarity: number }[]
+    { id: string; name: string; firms: number; sentences: number; nearestId: string; topicsLinked: number }[]
   >`
-    select th.theme_id as id, th.name, th.firms, th.sentences, l.theme_id as "nearestId", l.similarity
+    select th.theme_id as id, th.name, th.firms, th.sentences, l.theme_id as "nearestId",
+      greatest(l.topics_forward, l.topics_back) as "topicsLinked"
     from theme_links l join themes th on th.theme_id = l.earlier_theme_id
     where l.quarter = ${quarter} and l.event = 'gone'
     order by th.firms desc, th.sentences desc, th.theme_id`
-  return rows.map(({ nearestId, similarity, ...theme }) => ({
+  return rows.map(({ nearestId, topicsLinked, ...theme }) => ({
     ...theme,
     nearest: wanted(placeOfTheme, nearestId),
-    similarity: rounded(similarity),
+    topicsLinked: rounded(topicsLinked),
   }))
 }
 
@@ -459,6 +463,8 @@ async function flowUpTo(tx: Queries, quarter: string) {
 
 // Folders and computers of whoever made it: nobody's business who is sent the report, and no number depends on them.
 const OF_THE_MACHINE = ['paths', 'server', 'threads']
+// How fast a run was says nothing about what it found.
+const OF_ITS_SPEED = /^(batch|padding|modelBusy|tokensPer|sentencesPer|outOfMemory)/
 
 async function provenanceOf(tx: Queries, quarter: string) {
   // A run that found nothing to do says nothing of where the numbers come from, unless there is no other.
@@ -487,7 +493,10 @@ async function provenanceOf(tx: Queries, quarter: string) {
   const model = await boundModel(tx)
   return {
     embeddingModel: model === undefined ? '' : modelText(model),
-    runs: STAGES.flatMap(stage => runs.filter(run => run.command === stage)),
+    runs: STAGES.flatMap(stage => runs.filter(run => run.command === stage)).map(run => ({
+      ...run,
+      counts: Object.fromEntries(Object.entries(run.counts).filter(([name]) => !OF_ITS_SPEED.test(name))),
+    })),
     sources: sources.map(({ format, calls, first, last }) => ({ format, calls, example: inCommon(first, last) })),
   }
 }

@@ -5,6 +5,8 @@ export type ReportData = {
   quarter: string
   /** The quarter that novelty and flow look back to; null where the database has no earlier one. */
   earlierQuarter: string | null
+  /** Quarters whose report lies beside this one, as QUARTER.html. */
+  beside: string[]
   provenance: Provenance
   counts: Counts
   /** Most firms first. */
@@ -101,9 +103,9 @@ export type ReportFirm = {
   shareInNoTopic: number
   /** Its quarter before, which novelty was measured against. */
   earlierQuarter: string | null
-  /** Mean of 1 - similarity over its sentences. */
+  /** Mean of 1 - similarity over its sentences that are no talk. */
   novelty: number | null
-  /** Share of its sentences that are near-boilerplate. */
+  /** Share of its sentences that are near-boilerplate, talk left out. */
   repeated: number | null
 }
 
@@ -130,7 +132,8 @@ export type GoneTheme = {
   sentences: number
   /** The nearest theme of this quarter, as a place in `themes`, which was not near enough. */
   nearest: number | null
-  similarity: number | null
+  /** Share of topics of the one that would be in the other, whichever way is more; more than half would be a link. */
+  topicsLinked: number | null
 }
 
 /** Themes of up to the last eight quarters and how they follow from one another. */

@@ -127,6 +127,8 @@ async function rowsOf(backup: string): Promise<Record<string, string>> {
   const { home, remove } = scratchHome()
   try {
     await succeed(['db-restore', backup], { home })
+    // What compares quarters is made anew where it lands.
+    for (const step of ['novelty', 'lineage'] as const) await succeed(stepWords(step, QUARTER), { home })
     return await withDatabase(readSettings({ QUARTERDECK_HOME: home }), async sql => await fingerprints(sql))
   } finally {
     await remove()
@@ -134,6 +136,7 @@ async function rowsOf(backup: string): Promise<Record<string, string>> {
 }
 
 const results = () => join(folder, `${QUARTER}.backup`)
+const page = () => join(folder, `${QUARTER}.html`)
 
 let undisturbed: Record<string, string> | undefined
 /** The same quarter, done here step by step. */
@@ -178,6 +181,8 @@ describe.skipIf(!motoIsHere || !sshdIsHere)('a quarter on a rented instance', ()
     })
     expect(new Set(cloud.asked.map(one => `${one.service}:${one.action}`))).toEqual(allowed())
     expect(await rowsOf(results())).toEqual(await rowsHere())
+    expect(program.said()).toContain(`its page: ${page()}`)
+    expect(readFileSync(page(), 'utf8')).toMatch(/^<!doctype html>[\s\S]*<\/html>\s*$/)
     // Keys, notes and log have served.
     expect(existsSync(join(folder, 'home/provision', QUARTER))).toBe(false)
   }, 240_000)
@@ -253,7 +258,7 @@ describe.skipIf(!motoIsHere || !sshdIsHere)('a quarter on a rented instance', ()
         expect(await program.ended, program.said()).toBe(0)
         expect(await state()).toBe('stopped')
         await expectNothingLeft()
-        expect(existsSync(results())).toBe(false)
+        expect([existsSync(results()), existsSync(page())]).toEqual([false, true])
         const rows = await withDatabase(
           readSettings({ DATABASE_URL: databaseUrl }),
           async sql => await fingerprints(sql),

@@ -1,19 +1,32 @@
 // The report of the sample quarter by the commands a person types, on both databases: its numbers are those of the tables, it lies
 // where it was wished, nothing else is lost for it, and where it cannot be made one is told why.
 
-import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { gatherReport } from '../../commands/report.ts'
 import { withDatabase } from '../../lib/db/open.ts'
 import { STAGES } from '../../lib/db/work.ts'
+import { commandsOfFirm, sentencesOfFirm, sentencesOfTheme } from '../../lib/page/browser/commands.ts'
+import { unpacked } from '../../lib/page/pack.ts'
 import type { ReportData } from '../../lib/page/report-data.ts'
 import { readSettings, type Settings } from '../../lib/settings.ts'
 import { onBothServers, optionsFor } from '../db/both-databases.ts'
-import { type Options, quarterdeck, root, sample, stepWords, succeed } from '../run.ts'
+import { bringQuarter, QUARTER } from '../ready-quarter.ts'
+import { type Options, quarterdeck, root, sample, succeed } from '../run.ts'
 
-const QUARTER = '2024Q3'
 const MADE = new Date('2026-01-02T03:04:05Z')
 
 onBothServers('the report of the sample quarter', (start, name) => {
@@ -44,7 +57,11 @@ onBothServers('the report of the sample quarter', (start, name) => {
     folder = mkdtempSync(join(settings.home, 'report-'))
     // An earlier quarter that is half done: nothing of it may stand in the way of this one.
     await succeed(['ingest', join(sample('2016Q4'), '20161004_MU'), '--quarter', '2016Q4'], options)
-    for (const verb of STAGES) await succeed(stepWords(verb, QUARTER), options)
+    await withDatabase(settings, bringQuarter)
+    // As the steps would have said; a restore knows nothing of them.
+    for (const verb of STAGES)
+      await rows(`insert into runs (command, quarter, options, code_version, worker, started_at, finished_at, outcome, counts)
+        values ('${verb}', '${QUARTER}', '{}', '0', 'w', now(), now(), 'done', '{}')`)
     data = await gather()
   }, 100_000)
 
@@ -108,6 +125,14 @@ onBothServers('the report of the sample quarter', (start, name) => {
     const whole = await gather(5)
     expect(Math.max(...whole.topics.map(topic => topic.sentences.length))).toBe(most)
     expect(Math.max(...data.topics.map(topic => topic.sentences.length))).toBe(3)
+  })
+
+  it('shows commands that bring all sentences, for what an id may be called', async () => {
+    for (const theme of data.themes.slice(0, 3))
+      expect(await rows(sentencesOfTheme(theme.id))).toHaveLength(theme.sentences)
+    const firm = data.firms[0]
+    expect(await rows(sentencesOfFirm(QUARTER, firm.id))).toHaveLength(firm.sentences - firm.talk)
+    expect(await rows(sentencesOfFirm(QUARTER, "O'Reilly"))).toEqual([])
   })
 
   it('has shares that add up: the topics of a firm and what is in none are its whole call', async () => {
@@ -184,18 +209,49 @@ onBothServers('the report of the sample quarter', (start, name) => {
   })
 
   // What follows asks nothing of the database that one of them could answer otherwise.
-  describe.skipIf(name !== 'the embedded database')('where it goes', () => {
+  // The database has no part in it, so once is enough.
+  const once = name === 'the embedded database' ? describe : () => {}
+  once('where it goes', () => {
     const words = (...more: string[]) => ['report', '--quarter', QUARTER, ...more]
 
-    it('goes where --output says', async () => {
-      const { stdout } = await report('--output', 'my page.html', '--sentences', '1', '--json')
-      expect(JSON.parse(stdout)).toMatchObject({ file: join(folder, 'my page.html'), quarter: QUARTER, firms: 14 })
+    it('goes where --output says, and knows which earlier reports lie there', async () => {
+      await rows("update work set state = 'done' where stage = 'lineage' and quarter = '2016Q4'")
+      writeFileSync(join(folder, '2016Q4.html'), '<!doctype html><p>mine</p>')
+      const beside = async () => {
+        const { stdout } = await report('--output', 'my page.html', '--sentences', '1', '--json')
+        expect(JSON.parse(stdout)).toMatchObject({ file: join(folder, 'my page.html'), quarter: QUARTER, firms: 14 })
+        const [, letters] = readFileSync(join(folder, 'my page.html'), 'utf8').split(/id="data">|<\/script>/)
+        return unpacked(gunzipSync(Buffer.from(letters, 'base64')).toString()).beside
+      }
+      expect(await beside()).toEqual([])
+      writeFileSync(join(folder, '2016Q4.html'), '<!doctype html><meta name="generator" content="quarterdeck">')
+      expect(await beside()).toEqual(['2016Q4'])
+    })
+
+    it('shows commands that a shell takes as they are, whatever a firm is called', async () => {
+      const [{ typed }] = commandsOfFirm(QUARTER, 'O\'Reilly "$(touch made)" `touch made` \\')
+      const env = { ...process.env, ...options.env, QUARTERDECK_HOME: options.home }
+      const { stdout, stderr } = spawnSync('bash', ['-c', typed], { cwd: root, env, encoding: 'utf8' })
+      expect(stderr).toBe('')
+      expect(stdout).toMatch(/^firm_id,.*nearest_earlier,topic_id\r?\n?$/)
+      expect(existsSync(join(root, 'made'))).toBe(false)
     })
 
     it('overwrites no file that is something else', async () => {
       writeFileSync(join(folder, 'notes.html'), '<!doctype html><p>mine</p>')
       await refused(words('--output', 'notes.html'), /notes\.html is there and no report/, /→ \S/)
       expect(readFileSync(join(folder, 'notes.html'), 'utf8')).toBe('<!doctype html><p>mine</p>')
+      writeFileSync(join(folder, 'empty'), '')
+      await refused(words('--output', 'empty'), /empty is there and no report/, /→ \S/)
+    })
+
+    it('replaces no pipe, no device and no link', async () => {
+      execFileSync('mkfifo', [join(folder, 'pipe')])
+      symlinkSync(join(folder, 'elsewhere.html'), join(folder, 'link.html'))
+      for (const file of ['pipe', 'link.html']) {
+        await refused(words('--output', file), /it is no ordinary file/, /→ give another name to --output/)
+        expect(lstatSync(join(folder, file)).isFile()).toBe(false)
+      }
     })
 
     it('refuses a folder, a folder that is not there, and one that cannot be written', async () => {

@@ -113,6 +113,8 @@ onBothDatabases('the report of a quarter', open => {
     ] as const)
       await sql`
         insert into sentence_novelty values (${NOW}, ${31 * 65536 + position}, 'A', ${BEFORE}, ${21 * 65536}, ${similarity}, ${repeated})`
+    // What it says as talk again is no part of it.
+    await sql`insert into sentence_novelty values (${NOW}, ${31 * 65536}, 'A', ${BEFORE}, ${21 * 65536}, 1, true)`
     await sql`insert into topic_novelty values (${`${NOW}/A/1`}, ${NOW}, ${BEFORE}, ${`${BEFORE}/A/1`}, .875, .8, false)`
     await sql`insert into topic_novelty values (${`${NOW}/A/9`}, ${NOW}, ${BEFORE}, null, null, .2, true)`
   }, 60_000)
@@ -218,7 +220,7 @@ onBothDatabases('the report of a quarter', open => {
 
   it('names what is gone, and shows how the themes of all quarters follow from one another', async () => {
     const { gone, flow, themes } = await read()
-    const weather = { id: `${BEFORE}/03`, name: 'Weather', firms: 3, sentences: 0, similarity: 0.93 }
+    const weather = { id: `${BEFORE}/03`, name: 'Weather', firms: 3, sentences: 0, topicsLinked: 0.5 }
     expect(gone).toEqual([{ ...weather, nearest: themes.findIndex(theme => theme.name === 'Oil and gas') }])
     expect(flow.quarters).toEqual([OLD, BEFORE, NOW])
     const [nodes, links] = [flow.nodes.map(node => node.id), flow.links]
@@ -257,7 +259,7 @@ onBothDatabases('the report of a quarter', open => {
       values (${command}, ${quarter}, ${sql.json({ paths: '/data/anna', threads: 2, epochs: 60 })}, ${version}, 'made r1', 42, 'w',
         '2024-07-01 10:00:00Z', '2024-07-01 10:00:05Z', ${outcome}, ${sql.json(JSON.parse(JSON.stringify(counts)))})`
     await run('aggregate', '1', { clustered: 4 })
-    await run('embed', '1', { firms: 2 })
+    await run('embed', '1', { firms: 2, batchSecondsP50: 0.1, tokensPerSecond: 9 })
     await run('embed', '2', { firms: 0 }) // nothing left to do
     await run('embed', '3', { firms: 1 }, 'failed')
     await run('embed', '4', { firms: 1 }, 'done', BEFORE)

@@ -229,6 +229,7 @@ export function madeReport(wish: Wish): ReportData {
   return {
     quarter,
     earlierQuarter: earlier,
+    beside: [],
     provenance: {
       made: '2026-11-26T12:00:00.000Z',
       codeVersion: '0.1.0 (b186a38)',
@@ -280,9 +281,9 @@ export function madeReport(wish: Wish): ReportData {
             firms: 9,
             sentences: 120,
             nearest: themes.length > 2 ? 2 : null,
-            similarity: 0.41,
+            topicsLinked: 0.41,
           },
-          { id: `${earlier}/17`, name: 'Leap year', firms: 4, sentences: 40, nearest: null, similarity: null },
+          { id: `${earlier}/17`, name: 'Leap year', firms: 4, sentences: 40, nearest: null, topicsLinked: null },
         ]
       : [],
     flow: flowOf(themes, quarter, quarters, random),

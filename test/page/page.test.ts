@@ -129,6 +129,24 @@ describe.skipIf(!hasChromium)('the report in a browser', () => {
     })
   })
 
+  it('leads from a theme to the same theme in the flow, and in the reports that lie beside', async () => {
+    const data = madeReport({ firms: 30, themes: 8, quarters: 3 })
+    const theme = data.themes.find(({ id, lineageId }) =>
+      data.flow.nodes.some(node => node.quarter === '2016Q3' && node.lineageId === lineageId && id !== node.id),
+    )
+    const beside = await written('beside', { ...data, beside: ['2016Q3'] })
+    await on(beside, `#/theme/${theme?.id}`, async ({ page }) => {
+      const elsewhere = await page
+        .locator('main a:not([href^="#"])')
+        .evaluateAll(links => links.map(link => link.getAttribute('href')))
+      expect(elsewhere.length).toBeGreaterThan(0)
+      for (const address of elsewhere) expect(address).toMatch(/^2016Q3\.html#\/theme\/2016Q3\//)
+      await page.getByRole('link', { name: 'Show it in the flow' }).click()
+      await page.locator('.sankey [data-asked]').waitFor()
+      expect(await page.evaluate('document.activeElement.dataset.theme')).toBe(theme?.id)
+    })
+  })
+
   it('comes back to the height of the page that was left', async () => {
     await on(full, '#/theme/2016Q4/02', async ({ page }) => {
       await page.locator('article h3 a').nth(5).scrollIntoViewIfNeeded()

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { coloursOf } from '../../lib/page/browser/colours.ts'
 import { folded, indexOf, partsOf, search, wordsOf } from '../../lib/page/browser/find.ts'
 import { percent, ratio } from '../../lib/page/browser/format.ts'
-import { firmsOfTheme, reportOf } from '../../lib/page/browser/report.ts'
+import { firmsOfTheme, medianOf, reportOf } from '../../lib/page/browser/report.ts'
 import { addressOf, routeOf } from '../../lib/page/browser/route.ts'
 import { packed, unpacked } from '../../lib/page/pack.ts'
 import { renderPage } from '../../lib/page/write-page.ts'
@@ -117,6 +117,13 @@ describe('the firms of a theme', () => {
       expect(rows.length).toBe(theme.firms)
       expect(rows.reduce((sum, row) => sum + row.sentences, 0)).toBe(theme.sentences)
     }
+  })
+})
+
+describe('the median', () => {
+  it('lies in the middle, whatever the order, and changes nothing', () => {
+    const values = [3, 10, 1, 2, 30]
+    expect([medianOf(values), medianOf([4]), values]).toEqual([3, 4, [3, 10, 1, 2, 30]])
   })
 })
 

@@ -70,8 +70,8 @@ export function themesChart(report: Report): HTMLElement | null {
       gridY({ ticks: 5, strokeOpacity: 0.12 }),
       dot(points, { x: 'x', y: 'y', r: 'sentences', fill: 'colour', fillOpacity: 0.8, stroke: 'var(--paper)' }),
       text(labels, {
-        x: 'x',
-        y: point => y.invert(y(point.y) - r(point.sentences) - LINE / 2),
+        x: label => x.invert(label.x),
+        y: label => y.invert(label.y),
         text: 'name',
         stroke: 'var(--paper)',
         fill: 'currentColor',
@@ -96,21 +96,34 @@ export function themesChart(report: Report): HTMLElement | null {
   )
 }
 
-/** Points whose names fit: none runs into another or over a dot. Those of most firms come first. */
-function labelled(points: readonly Point[], place: (point: Point) => [number, number, number], width: number): Point[] {
+/** Names that fit, by their middle: above, below or beside their dot, none into another or over a dot. Those of most firms come first. */
+function labelled(
+  points: readonly Point[],
+  place: (point: Point) => [number, number, number],
+  width: number,
+): { name: string; x: number; y: number }[] {
   const dots = points.map((point): Box => {
     const [x, y, r] = place(point)
     return [x - r, y - r, x + r, y + r]
   })
   const taken: Box[] = []
-  return points.filter((point, own) => {
+  return points.flatMap((point, own) => {
     const [x, y, r] = place(point)
     const half = (point.name.length * LETTER) / 2
-    const box: Box = [x - half, y - r - LINE, x + half, y - r]
-    if (box[0] < MARGINS.marginLeft || box[2] > width) return false
-    if (taken.some(other => meet(box, other)) || dots.some((other, at) => at !== own && meet(box, other))) return false
-    taken.push(box)
-    return true
+    const [across, beside] = [r + LINE / 2, r + half + 3]
+    for (const [dx, dy] of [
+      [0, -across],
+      [0, across],
+      [beside, 0],
+      [-beside, 0],
+    ]) {
+      const box: Box = [x + dx - half, y + dy - LINE / 2, x + dx + half, y + dy + LINE / 2]
+      if (box[0] < MARGINS.marginLeft || box[2] > width || box[3] > HEIGHT - MARGINS.marginBottom) continue
+      if (taken.some(other => meet(box, other)) || dots.some((other, at) => at !== own && meet(box, other))) continue
+      taken.push(box)
+      return [{ name: point.name, x: x + dx, y: y + dy }]
+    }
+    return []
   })
 }
 

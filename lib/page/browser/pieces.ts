@@ -2,6 +2,7 @@
 // the views.
 
 import type { ReportSentence, ReportTheme, ReportTopic } from '../report-data.ts'
+import type { Command } from './commands.ts'
 import { append, button, type Child, element } from './dom.ts'
 import { partsOf } from './find.ts'
 import { counted, day, percent, ratio, thousands } from './format.ts'
@@ -77,14 +78,14 @@ export function flagBadges(theme: ReportTheme): Child {
 }
 
 /** A share as a bar and a number; the number is what counts, and what is read aloud. */
-export function shareBar(share: number, whole: number, colour = 'plain'): HTMLElement {
+export function shareBar(share: number, whole: number, colour = 'plain', of = ''): HTMLElement {
   const bar = element('span', { class: `bar c-${colour}`, 'aria-hidden': 'true' })
   bar.style.setProperty('width', `${Math.min(100, (100 * share) / Math.max(whole, 1e-9))}%`)
   return element(
     'span',
     { class: 'share' },
     element('span', { class: 'track' }, bar),
-    element('span', { class: 'number' }, percent(share)),
+    element('span', { class: 'number' }, percent(share), of),
   )
 }
 
@@ -111,10 +112,11 @@ export function quote(
       element(
         'span',
         {
-          title: `cosine to the nearest sentence of ${report.firms[sentence.firm].earlierQuarter ?? 'the quarter before'}`,
+          title: 'cosine similarity to the nearest sentence of the firm’s earlier call',
         },
-        sentence.repeated ? 'repeated' : 'nearest earlier',
-        ` ${ratio(sentence.similarity)}`,
+        `${sentence.repeated ? 'repeated from' : 'nearest in'} `,
+        report.firms[sentence.firm].earlierQuarter ?? 'the quarter before',
+        `: ${ratio(sentence.similarity)}`,
       ),
   ]
   return element(
@@ -147,6 +149,24 @@ export function section(title: Child, ...children: Child[]): HTMLElement {
 
 export function notice(...children: Child[]): HTMLElement {
   return element('p', { class: 'notice' }, children)
+}
+
+/** What the page has not, the database has: commands to copy, folded away. */
+export function fromDatabase(commands: readonly Command[]): HTMLElement {
+  return element(
+    'section',
+    { class: 'beyond' },
+    element('h2', {}, 'All sentences'),
+    element('p', {}, 'The page holds the sentences that stand for each topic; the database holds all of them:'),
+    commands.map(({ brings, typed }) =>
+      element(
+        'details',
+        { class: 'command' },
+        element('summary', {}, brings),
+        element('pre', { tabindex: '0' }, element('code', {}, typed)),
+      ),
+    ),
+  )
 }
 
 /** A list that may be long: the first `size` entries, and a button for as many again. */
@@ -304,7 +324,12 @@ export function topicEntry(
     'article',
     { class: 'topic', 'data-topic': topic.id },
     element('h3', { tabindex: '-1' }, title, ' ', newBadge(topic)),
-    shareBar(topic.shareOfCall, whole, String(topic.theme === null ? 'none' : report.colourOfTheme[topic.theme])),
+    shareBar(
+      topic.shareOfCall,
+      whole,
+      String(topic.theme === null ? 'none' : report.colourOfTheme[topic.theme]),
+      ' of the call',
+    ),
     element('p', { class: 'facts-line' }, joined(line, ' · ')),
     topic.summary !== '' && topic.summary !== topic.name && element('p', { class: 'summary' }, topic.summary),
   )

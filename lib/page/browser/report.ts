@@ -35,8 +35,9 @@ export function reportOf(data: ReportData): Report {
   }
 }
 
-function medianOf(values: number[]): number {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0.5
+/** The upper one of two in the middle; of nothing, the middle of the map. */
+export function medianOf(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0.5
 }
 
 function placesById(list: readonly { id: string }[]): Map<string, number> {

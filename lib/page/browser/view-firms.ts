@@ -1,5 +1,6 @@
 // The index of firms, and a firm's page: its call, its topics with sentences, what is new to it and what it repeats.
 
+import { commandsOfFirm } from './commands.ts'
 import { element } from './dom.ts'
 import { folded } from './find.ts'
 import { counted, day, percent, ratio, thousands } from './format.ts'
@@ -7,6 +8,7 @@ import {
   type Column,
   facts,
   firmLink,
+  fromDatabase,
   joined,
   notice,
   section,
@@ -15,7 +17,7 @@ import {
   topicLink,
   type View,
 } from './pieces.ts'
-import { firmLabel, type Report } from './report.ts'
+import { firmLabel, medianOf, type Report } from './report.ts'
 import { addressOf, type Route } from './route.ts'
 
 export function firmsView(report: Report): View {
@@ -107,9 +109,10 @@ export function firmView(report: Report, route: Route): View | null {
               ),
         ],
         ['Sentences', thousands(firm.sentences)],
-        ['Of these talk', thousands(firm.talk)],
+        ['Left out as talk', thousands(firm.talk)],
         ['In no topic', percent(firm.shareInNoTopic)],
-        ['Novelty', firm.novelty === null ? null : `${ratio(firm.novelty)} against ${firm.earlierQuarter}`],
+        ['Compared with', firm.earlierQuarter],
+        ['Novelty', noveltyAmong(report, firm.novelty)],
         ['Repeated', firm.repeated === null ? null : percent(firm.repeated)],
         ...Object.entries(firm.identifiers).map(([name, value]) => [name, value] as const),
       ]),
@@ -119,7 +122,9 @@ export function firmView(report: Report, route: Route): View | null {
           { class: 'aside' },
           report.earlierQuarter === null
             ? `The database has no quarter before ${report.quarter}: what is new to the firm cannot be said.`
-            : 'The database has no earlier call of this firm: what is new to it cannot be said.',
+            : firm.earlierQuarter === null
+              ? 'The database has no earlier call of this firm: what is new to it cannot be said.'
+              : 'All of the call is talk: there is nothing to compare.',
         ),
       fresh.length > 0 &&
         section(
@@ -143,6 +148,7 @@ export function firmView(report: Report, route: Route): View | null {
             )
           : element('div', { class: 'entries' }, entries),
       ),
+      fromDatabase(commandsOfFirm(report.quarter, firm.id)),
       neighbours(report, place),
     ],
     shown() {
@@ -155,6 +161,13 @@ export function firmView(report: Report, route: Route): View | null {
       return () => {}
     },
   }
+}
+
+/** A number that says nothing alone, beside that of the firm in the middle. */
+function noveltyAmong({ firms }: Report, novelty: number | null): string | null {
+  if (novelty === null) return null
+  const all = firms.flatMap(firm => firm.novelty ?? [])
+  return `${ratio(novelty)} (median of ${counted(all.length, 'firm')}: ${ratio(medianOf(all))})`
 }
 
 function neighbours({ firms }: Report, place: number): HTMLElement {

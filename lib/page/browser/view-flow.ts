@@ -6,7 +6,7 @@ import { button, type Child, element } from './dom.ts'
 import { counted, percent, ratio, thousands } from './format.ts'
 import { notice, section, table, type View } from './pieces.ts'
 import type { Report } from './report.ts'
-import { addressOf } from './route.ts'
+import { addressOf, type Route } from './route.ts'
 
 const COLUMN = { least: 300, most: 420, page: 960 } // px from quarter to quarter: a bar, a name of 30 letters, and room to bend
 const ROW = 24 // px a theme, so that names do not touch
@@ -17,7 +17,7 @@ const FEW = 30 // lineages shown at first: what fits a page
 type Node = { spine: boolean; place: number; column: number; firms: number }
 type Link = { place: number | null }
 
-export function flowView(report: Report): View {
+export function flowView(report: Report, route: Route): View {
   const { flow, quarter, earlierQuarter } = report
   const title = element('h1', {}, 'How the themes follow from one another')
   if (earlierQuarter === null || flow.quarters.length < 2) {
@@ -87,7 +87,13 @@ export function flowView(report: Report): View {
       section('As a table', links(report)),
     ],
     shown() {
-      draw(FEW)
+      const asked = route.query.get('theme')
+      const lineage = flow.nodes.find(node => node.id === asked)?.lineageId
+      draw(lineage === undefined || lineages.indexOf(lineage) < FEW ? FEW : lineages.length)
+      const bar = [...holder.querySelectorAll('a')].find(link => link.dataset.theme === asked)
+      bar?.setAttribute('data-asked', '')
+      bar?.scrollIntoView({ block: 'center' })
+      bar?.focus({ preventScroll: true })
       return () => {}
     },
   }
@@ -213,7 +219,9 @@ function barOf(report: Report, node: SankeyNode<Node, Link>): SVGElement {
     ),
     drawing('title', {}, `${name}: ${counted(firms, 'firm')}, ${percent(shareOfFirms)}`),
   ]
-  return here === undefined ? drawing('g', {}, ...shapes) : drawing('a', { href: addressOf('theme', id) }, ...shapes)
+  return here === undefined
+    ? drawing('g', {}, ...shapes)
+    : drawing('a', { href: addressOf('theme', id), 'data-theme': id }, ...shapes)
 }
 
 function links(report: Report): HTMLElement {

@@ -69,7 +69,7 @@ function figures({ counts, earlierQuarter, themes }: Report): HTMLElement {
   )
 }
 
-function aboutThemes({ earlierQuarter, quarter, themes }: Report): Child {
+function aboutThemes({ earlierQuarter, quarter, themes, firms }: Report): Child {
   if (earlierQuarter === null) {
     return `The database has no quarter before ${quarter}. What is new, what goes on and what is gone can be said once an earlier one is in it: make quarter with Q= that quarter, then the report again.`
   }
@@ -83,7 +83,7 @@ function aboutThemes({ earlierQuarter, quarter, themes }: Report): Child {
       .filter(event => count(event) > 0)
       .map(event => `${count(event)} ${event}`)
       .join(', '),
-    '. Novelty is 1 minus the similarity of a sentence to the nearest one of the same firm’s quarter before, averaged over the theme.',
+    `. Novelty is 1 minus the similarity of a sentence to the nearest one of the same firm’s earlier call, averaged over the theme; ${thousands(firms.filter(firm => firm.earlierQuarter !== null).length)} of ${counted(firms.length, 'firm')} have one.`,
   ]
 }
 
@@ -161,10 +161,10 @@ function goneSection(report: Report): Child {
           by: theme => theme.sentences,
         },
         {
-          title: 'Nearest now, not near enough',
+          title: 'Nearest now, with its share of topics (over half would link them)',
           wide: true,
           cell: theme =>
-            theme.nearest === null ? '–' : [themeLink(report, theme.nearest), ` ${ratio(theme.similarity)}`],
+            theme.nearest === null ? '–' : [themeLink(report, theme.nearest), ` ${percent(theme.topicsLinked ?? 0)}`],
         },
       ],
       gone,

@@ -22,22 +22,24 @@ export function sourcesView(report: Report): View {
       ]),
       section(
         'Runs',
-        element(
-          'div',
-          { class: 'scroll runs', tabindex: '0', role: 'region', 'aria-label': 'Runs' },
-          table(
-            'The last run of each step, in order',
-            [
-              { title: 'Step', head: true, cell: run => run.command },
-              { title: 'Finished', cell: run => (run.finished === null ? 'not finished' : moment(run.finished)) },
-              { title: 'Model', cell: run => run.model ?? '–' },
-              { title: 'Seed', number: true, cell: run => run.seed ?? '–' },
-              { title: 'Code', cell: run => run.codeVersion },
-              { title: 'Options', cell: run => pairs(run.options) },
-              { title: 'Counts', cell: run => pairs(run.counts) },
-            ],
-            provenance.runs,
-            'run',
+        element('p', {}, 'The last run of each step, in order.'),
+        // Not a table: options and counts are lists of their own, which no column of a telephone holds.
+        provenance.runs.map(run =>
+          element(
+            'section',
+            {},
+            element('h3', {}, run.command),
+            facts(
+              [
+                ['Finished', run.finished === null ? 'not finished' : moment(run.finished)],
+                ['Model', run.model],
+                ['Seed', run.seed],
+                ['Code', run.codeVersion],
+                ['Options', pairs(run.options)],
+                ['Counts', pairs(run.counts)],
+              ],
+              'glossary',
+            ),
           ),
         ),
       ),
@@ -76,13 +78,13 @@ export function sourcesView(report: Report): View {
             ['Similarity', 'Cosine of two embeddings: 1 is the same direction.'],
             [
               'Novelty',
-              '1 minus the similarity of a sentence to the nearest sentence of the same firm’s quarter before, averaged.',
+              '1 minus the similarity of a sentence to the nearest sentence of the same firm’s earlier call, averaged; talk is left out, and firms without an earlier call. The earlier call is the firm’s latest before the quarter in the database, be it two quarters ago.',
             ],
             [
               'Repeated',
-              'Sentences so near to one of the quarter before that the firm says the same again, be it with other figures.',
+              'Sentences so near to one of the earlier call that the firm says the same again, be it with other figures; talk is left out.',
             ],
-            ['New to the firm', 'The firm had no such topic in its quarter before.'],
+            ['New to the firm', 'The firm had no such topic in its earlier call.'],
             [
               'Lineage',
               'The identity of a theme across quarters, named after the theme it began with. Continued: from one theme of the quarter before, which went nowhere else. Split: a part of one that became several. Merged: out of several. Returned: from a theme of an earlier quarter that had been gone. New: none of these.',
@@ -109,13 +111,11 @@ function moment(iso: string): string {
 }
 
 function pairs(values: Record<string, unknown>): string {
-  return (
-    Object.entries(values)
-      .filter(([, value]) => value !== null) // not asked for
-      .map(
-        ([name, value]) =>
-          `${name} ${typeof value === 'number' ? thousands(value) : typeof value === 'string' ? value : JSON.stringify(value)}`,
-      )
-      .join(', ') || '–'
-  )
+  return Object.entries(values)
+    .filter(([, value]) => value !== null) // not asked for
+    .map(
+      ([name, value]) =>
+        `${name} ${typeof value === 'number' ? thousands(value) : typeof value === 'string' ? value : JSON.stringify(value)}`,
+    )
+    .join(', ')
 }

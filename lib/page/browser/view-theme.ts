@@ -2,7 +2,8 @@
 
 import type { ReportTheme } from '../report-data.ts'
 import { lineageChart } from './chart-themes.ts'
-import { element } from './dom.ts'
+import { commandsOfTheme } from './commands.ts'
+import { type Child, element } from './dom.ts'
 import { folded } from './find.ts'
 import { counted, percent, ratio, thousands } from './format.ts'
 import {
@@ -10,6 +11,7 @@ import {
   facts,
   firmLink,
   flagBadges,
+  fromDatabase,
   joined,
   longList,
   quote,
@@ -127,6 +129,7 @@ export function themeView(report: Report, route: Route): View | null {
         element('p', {}, `The ${counted(theme.topics.length, 'topic')} that form the theme, largest first.`),
         longList(theme.topics, TOPICS, at => topicEntry(report, at, 'theme', largest), entries, 'topic'),
       ),
+      fromDatabase(commandsOfTheme(theme)),
     ],
   }
 }
@@ -163,5 +166,25 @@ function origin(report: Report, place: number): HTMLElement | null {
         theme.cameFrom.map(words => element('li', {}, words)),
       ),
     chart,
+    chart && inOtherQuarters(report, theme),
   )
+}
+
+/** The themes that this one carries on, quarter by quarter, with the way to their own report where it lies beside this one. */
+function inOtherQuarters({ flow, beside }: Report, theme: ReportTheme): Child[] {
+  const others = flow.nodes.filter(node => node.lineageId === theme.lineageId && node.id !== theme.id)
+  const item = ({ id, quarter, name, firms, shareOfFirms }: (typeof others)[number]) =>
+    element(
+      'li',
+      {},
+      quarter,
+      ' ',
+      beside.includes(quarter) ? element('a', { href: `${quarter}.html${addressOf('theme', id)}` }, name) : name,
+      `, ${counted(firms, 'firm')} (${percent(shareOfFirms)})`,
+    )
+  return [
+    element('p', {}, 'The same theme in other quarters:'),
+    element('ul', {}, others.map(item)),
+    element('p', {}, element('a', { href: addressOf('flow', '', { theme: theme.id }) }, 'Show it in the flow')),
+  ]
 }
