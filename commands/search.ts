@@ -187,8 +187,8 @@ export async function search(
   const { text: plain, phrases, without } = readSearchText(text)
   if (plain === '')
     throw new UserError(
-      `there is nothing to look for in ${JSON.stringify(text)}, only what must not be there`,
-      "add words: quarterdeck search 'memory prices -flash'",
+      `there is nothing to look for in ${text}${without.length > 0 ? ', only what must not be there' : ''}`,
+      `add words: quarterdeck search 'memory prices${without.length > 0 ? ' -flash' : ''}'`,
     )
   for (const words of [...phrases, ...without])
     if ((await wordsOf(sql, words)).length === 0)
@@ -267,16 +267,20 @@ export async function contextFor(
 
 async function firmOfAnyQuarter(sql: Database, quarter: string | undefined, wanted: string): Promise<string> {
   if (quarter !== undefined) return await findFirm(sql, quarter, wanted)
-  const quarters = await quartersInDatabase(sql)
-  let failure: unknown = new UserError('the database is empty', 'make quarter Q=2024Q3')
-  for (const one of quarters.reverse()) {
+  const failures: UserError[] = []
+  for (const one of (await quartersInDatabase(sql)).reverse()) {
     try {
       return await findFirm(sql, one, wanted)
     } catch (error) {
-      failure = error
+      if (!(error instanceof UserError)) throw error
+      failures.push(error)
     }
   }
-  throw failure
+  const [latest] = failures
+  if (latest === undefined) throw new UserError('the database is empty', 'make quarter Q=2024Q3')
+  throw failures.length === 1
+    ? latest
+    : new UserError(`${latest.message}; in earlier quarters it names no single one`, latest.hint)
 }
 
 function bigintAsText(_key: string, value: unknown): unknown {

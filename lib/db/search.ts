@@ -10,7 +10,7 @@ import { vectorText } from './vector-format.ts'
 /** How a hit was found: its places in the two lists, from 1, and what they come to; null where it is not in one. */
 export type Found = { meaningRank: number | null; wordsRank: number | null; score: number }
 
-/** `similarity`: the cosine; null in a search by words alone, and of a sentence that is not embedded yet. */
+/** `similarity`: the cosine; null in a search by words alone, and of a sentence that is not embedded yet or has no direction. */
 export type ThemeHit = Found & {
   quarter: string
   themeId: string
@@ -73,10 +73,10 @@ export async function findThemes(sql: Database, wanted: Wanted, filter: Filter, 
       wanted.vector && (depth => nearestOf(sql, sql`themes h`, sql`h.theme_id`, sql`h.centroid`, fits, wanted, depth)),
     words:
       wanted.words &&
-      (depth => {
+      ((depth, first) => {
         const inQuarter = filter.quarter === undefined ? sql`true` : sql`h.quarter = ${filter.quarter}`
         const documents = sql`select h.theme_id as id, ${nameOfTheme(sql)} as text, ${fits} as fits from themes h where ${inQuarter}`
-        return namesWithWords(sql, documents, wanted.words ?? [], depth)
+        return namesWithWords(sql, documents, wanted.words ?? [], depth, first)
       }),
   })
   const rows = await sql<Omit<ThemeHit, keyof Found>[]>`
@@ -93,10 +93,10 @@ export async function findTopics(sql: Database, wanted: Wanted, filter: Filter, 
     meaning: wanted.vector && (depth => nearestOf(sql, named, sql`t.topic_id`, sql`t.centroid`, fits, wanted, depth)),
     words:
       wanted.words &&
-      (depth => {
+      ((depth, first) => {
         const inQuarter = filter.quarter === undefined ? sql`true` : sql`t.quarter = ${filter.quarter}`
         const documents = sql`select t.topic_id as id, ${nameOfTopic(sql)} as text, ${fits} as fits from ${named} where ${inQuarter}`
-        return namesWithWords(sql, documents, wanted.words ?? [], depth)
+        return namesWithWords(sql, documents, wanted.words ?? [], depth, first)
       }),
   })
   const rows = await sql<Omit<TopicHit, keyof Found>[]>`
@@ -114,7 +114,7 @@ export async function findSentences(sql: Database, wanted: Wanted, filter: Filte
   const { vector, words } = wanted
   const found = await ranked(how, {
     meaning: vector && (depth => nearestSentences(sql, vector, filter, { ...how, limit: depth })),
-    words: words && (depth => sentencesWithWords(sql, words, filter, depth)),
+    words: words && ((depth, first) => sentencesWithWords(sql, words, filter, depth, first)),
   })
   // The quarter of each, so that one partition is asked for it and not all of them.
   const ids = found.map(one => one.key)
@@ -136,12 +136,16 @@ export async function findSentences(sql: Database, wanted: Wanted, filter: Filte
 }
 
 type FoundKey = Found & { key: string }
-type Lists = Partial<Record<'meaning' | 'words', ((depth: number) => Promise<string[]>) | undefined>>
+type Lists = {
+  meaning?: ((depth: number) => Promise<string[]>) | undefined
+  /** `first`: what meaning has found, which stands first among those with the same words. */
+  words?: ((depth: number, first: readonly string[]) => Promise<string[]>) | undefined
+}
 
 async function ranked({ limit }: How, { meaning, words }: Lists): Promise<FoundKey[]> {
   const depth = meaning && words ? Math.max(limit, LEAST_DEPTH) : limit
-  const lists = [await (meaning?.(depth) ?? []), await (words?.(depth) ?? [])]
-  return fuse(lists)
+  const byMeaning = await (meaning?.(depth) ?? [])
+  return fuse([byMeaning, await (words?.(depth, byMeaning) ?? [])])
     .slice(0, limit)
     .map(({ key, score, ranks: [meaningRank, wordsRank] }) => ({ key, score, meaningRank, wordsRank }))
 }
@@ -165,7 +169,9 @@ function nameOfTopic(sql: Queries): Fragment {
 }
 
 function similarity(sql: Queries, embedding: Fragment, { vector }: Wanted): Fragment {
-  return vector === undefined ? sql`null::float4` : sql`(1 - (${embedding} <=> ${vectorText(vector)}))::float4`
+  return vector === undefined
+    ? sql`null::float4`
+    : sql`nullif((1 - (${embedding} <=> ${vectorText(vector)}))::float4, 'NaN')`
 }
 
 async function nearestOf(
@@ -202,7 +208,10 @@ export async function nearestSentences(
 ): Promise<string[]> {
   const query = vectorText(vector)
   const fits = sql`${isContent(sql, filter)} and ${sentenceFits(sql, filter)}`
-  const toAll = through === undefined ? await areFew(sql, fits) : through === 'all'
+  // Without the words that must not be there: they take few away, and looking for
+  // them splits each sentence into words anew, 50,000 times.
+  const counted = sql`${isContent(sql, filter)} and ${sentenceFits(sql, { ...filter, without: [] })}`
+  const toAll = through === undefined ? await areFew(sql, counted) : through === 'all'
   // A sum is not in the index, so the planner cannot take it.
   const distance = toAll ? sql`0 + (v.embedding <=> ${query})` : sql`v.embedding <=> ${query}`
   const rows = await sql.begin('read only', async tx => {
@@ -239,6 +248,7 @@ export async function sentencesWithWords(
   words: readonly string[],
   filter: Filter,
   limit: number,
+  first: readonly string[] = [],
 ): Promise<string[]> {
   const inQuarter = filter.quarter === undefined ? sql`true` : sql`quarter = ${filter.quarter}`
   // One look into the index for each word, and no sentence is read anew to see which words it has, as ts_rank would.
@@ -247,7 +257,14 @@ export async function sentencesWithWords(
     from asked
     join sentences s on to_tsvector('english', s.text) @@ asked.word::tsquery
     where ${isContent(sql, filter)}`
-  return await byWords(sql, words, found, sql`select sum(sentences)::float8 from calls where ${inQuarter}`, limit)
+  return await byWords(
+    sql,
+    words,
+    found,
+    sql`select sum(sentences)::float8 from calls where ${inQuarter}`,
+    limit,
+    first,
+  )
 }
 
 /** The same among names, of which there are few: `documents` selects id, text and fits. */
@@ -256,6 +273,7 @@ async function namesWithWords(
   documents: Fragment,
   words: readonly string[],
   limit: number,
+  first: readonly string[],
 ): Promise<string[]> {
   const found = sql`
     select asked.word, documents.id, length, fits
@@ -263,13 +281,14 @@ async function namesWithWords(
     join (
       select id, to_tsvector('english', text) as words, length(text) as length, fits from (${documents}) named offset 0
     ) documents on words @@ asked.word::tsquery`
-  return await byWords(sql, words, found, sql`select count(*)::float8 from (${documents}) named`, limit)
+  return await byWords(sql, words, found, sql`select count(*)::float8 from (${documents}) named`, limit, first)
 }
 
 /**
  * The sum of the inverse frequencies of the words that are there (Spärck Jones 1972, in the form of BM25): BM25 for texts that say
  * a word once, without its reward for being short, which would put "Good memory." before a sentence on memory chips. ts_rank
- * knows no frequencies: to it "price" is worth as much as "DRAM". Rounded, so that no order of summing decides.
+ * knows no frequencies: to it "price" is worth as much as "DRAM". Rounded, so that no order of summing decides. Whoever asks for
+ * one word gets nothing but ties: of those the ones in `first` come first, in its order, then the short.
  */
 async function byWords(
   sql: Queries,
@@ -277,6 +296,7 @@ async function byWords(
   found: Fragment,
   all: Fragment,
   limit: number,
+  first: readonly string[],
 ): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     with asked as (
@@ -289,9 +309,10 @@ async function byWords(
     )
     select id::text as id
     from found join weights using (word)
+    left join unnest(${[...first]}::text[]) with ordinality as nearer (key, place) on key = found.id::text
     group by found.id
     having bool_and(coalesce(fits, false))
-    order by sum(weight) desc, min(length), found.id
+    order by sum(weight) desc, min(place), min(length), found.id
     limit ${limit}`
   return rows.map(row => row.id)
 }
