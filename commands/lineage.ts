@@ -3,10 +3,11 @@
 // How two quarters are compared is lib/math/lineage.ts.
 
 import { createHash } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import { codeVersion } from '../lib/code-version.ts'
 import type { Command } from '../lib/command.ts'
 import { requireQuarter } from '../lib/db/calls.ts'
-import type { Database } from '../lib/db/connect.ts'
+import type { Database, Queries } from '../lib/db/connect.ts'
 import {
   eventsOf,
   lineageIdsOf,
@@ -116,12 +117,17 @@ export async function followLineage(
     const isWritten =
       todo > 0 &&
       (await workOnQuarter(sql, 'lineage', one.quarter, async claim => {
-        const { identities, links } = await followQuarter(sql, withThemes.slice(0, place + 1), bound)
-        return await finishWork(sql, claim, recipe, tx => replaceLineage(tx, one.quarter, identities, links)).catch(
-          error => {
-            throw isGone(error) ? changedMeanwhile(one.quarter, error) : error
-          },
-        )
+        const upToHere = withThemes.slice(0, place + 1)
+        const { identities, links } = await followQuarter(sql, upToHere, bound)
+        const write = (tx: Queries) => replaceLineage(tx, one.quarter, identities, links)
+        const isOurs = await finishWork(sql, claim, recipe, write).catch(error => {
+          throw isGone(error) ? changedMeanwhile(one.quarter, error) : error
+        })
+        if (isOurs) return true
+        // To be tried again, but not with the recipe, and after quarters, of themes that are no more.
+        const now = (await quartersOfThemes(sql)).filter(({ quarter, isDone }) => isDone && quarter <= one.quarter)
+        if (!isDeepStrictEqual([...now], upToHere)) throw changedMeanwhile(one.quarter)
+        return false
       }))
     const events = await eventsOf(sql, one.quarter)
     // A quarter without themes is nothing to compare with.
@@ -138,9 +144,9 @@ function isGone(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === '23503'
 }
 
-function changedMeanwhile(quarter: string, cause: unknown): UserError {
+function changedMeanwhile(quarter: string, cause?: unknown): UserError {
   return new UserError(
-    `the themes before ${quarter} were made anew while those of ${quarter} were compared with them; nothing of ${quarter} was written`,
+    `the themes of ${quarter}, or those before, were made anew while they were compared; nothing of ${quarter} was written`,
     'quarterdeck lineage, when the other command has ended',
     { cause },
   )

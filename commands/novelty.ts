@@ -16,9 +16,9 @@ import {
   markOutdated,
   type NoveltyCounts,
   noveltyCounts,
-  outdatedLater,
   replaceNovelty,
   requireEarlierCalls,
+  staleLater,
 } from '../lib/db/novelty.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
@@ -145,7 +145,7 @@ export async function compareFirms(sql: Database, options: NoveltyOptions): Prom
     await compareAll(sql, { target, recipeOf, repeatedFrom, threads: Math.min(threads, todo), todo }, outcome)
   }
   const counts = await noveltyCounts(sql, target)
-  const later = await outdatedLater(sql, quarter)
+  const later = await staleLater(sql, quarter)
   const seconds = (performance.now() - start) / 1000
   const did = outcome.firms + outcome.failed.length > 0
   say(
@@ -153,7 +153,7 @@ export async function compareFirms(sql: Database, options: NoveltyOptions): Prom
   )
   for (const one of later)
     say(
-      `${count(one.firms, 'firm')} of ${one.quarter} looked back at something else: quarterdeck novelty --quarter ${one.quarter}`,
+      `novelty: ${count(one.firms, 'firm')} of ${one.quarter} to compare again: quarterdeck novelty --quarter ${one.quarter}`,
     )
   return { quarter, ...outcome, ...counts, later, seconds }
 }

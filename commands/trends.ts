@@ -90,14 +90,19 @@ function csv(points: readonly TrendPoint[]): string {
         one.firms,
         one.shareOfFirms,
         one.sentences,
-        one.shareOfSentences,
+        one.shareOfSentences ?? '',
       ].map(String),
     ),
   )
 }
 
+// A name that is broken at twenty characters is still read with ease; a lineage takes eleven columns, a quarter eight.
+function quartersBeside(columns: number): number {
+  return Math.max(1, Math.floor((columns - 20 - 11) / 8))
+}
+
 function describe({ quarters, points }: Trends, measure: Measure, limit: number, columns: number | undefined): string {
-  const share = (point: TrendPoint) => (measure === 'firms' ? point.shareOfFirms : point.shareOfSentences)
+  const share = (point: TrendPoint) => (measure === 'firms' ? point.shareOfFirms : (point.shareOfSentences ?? 0))
   const pointsOf = new Map<string, TrendPoint[]>()
   for (const point of points) pointsOf.set(point.lineageId, [...(pointsOf.get(point.lineageId) ?? []), point])
   const lineages = [...pointsOf].map(([id, own]) => ({
@@ -117,10 +122,11 @@ function describe({ quarters, points }: Trends, measure: Measure, limit: number,
     }
     return 0
   })
+  const shown = columns === undefined ? quarters : quarters.slice(-quartersBeside(columns))
   const rows = lineages.slice(0, limit).map(({ name, id, of }) => [
     name,
     id,
-    ...quarters.map(quarter => {
+    ...shown.map(quarter => {
       const point = of.get(quarter)
       return point === undefined ? '' : `${(100 * share(point)).toFixed(1)} %`
     }),
@@ -132,12 +138,12 @@ function describe({ quarters, points }: Trends, measure: Measure, limit: number,
       [
         { title: `share of ${measure}`, wrap: true, max: 48 },
         { title: 'lineage' },
-        ...quarters.map(title => ({ title, align: 'right' as const })),
+        ...shown.map(title => ({ title, align: 'right' as const })),
       ],
       rows,
       columns,
     ),
     `${thousands(lineages.length)} lineages, ${thousands(lineages.filter(one => one.of.size > 1).length)} of them in more than ` +
-      `one quarter${more}. How they follow from one another: quarterdeck lineage --links`,
+      `one quarter${more}${shown.length < quarters.length ? `; quarters before ${shown[0]} with --csv` : ''}. How they follow from one another: quarterdeck lineage --links`,
   ].join('\n\n')
 }

@@ -418,6 +418,18 @@ export const INVARIANTS_OF_A_QUARTER: readonly Invariant[] = [
     mend: 'novelty',
   },
   {
+    title: 'a compared firm has a row of each topic, where it has an earlier call',
+    look: (sql, quarter) => sql`
+      select t.topic_id as id, t.firm_id as firm,
+        (done.recipe like '%"earlier":{%') <> (n.topic_id is not null) as broken
+      from topics t
+      join work done on done.stage = 'novelty' and done.quarter = ${quarter} and done.firm_id = t.firm_id
+        and done.state = 'done'
+      left join topic_novelty n on n.topic_id = t.topic_id
+      where t.quarter = ${quarter}`,
+    mend: 'novelty',
+  },
+  {
     title: 'what is said of a compared sentence looks back, and is repeated from where its recipe says',
     look: (sql, quarter) => sql`
       select n.sentence_id::text as id, n.firm_id as firm,

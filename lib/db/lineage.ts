@@ -2,7 +2,7 @@
 
 import type { Queries } from './connect.ts'
 import { copyRows } from './copy.ts'
-import { decodeVectorInto } from './vector-format.ts'
+import { decodeVectorInto, vectorBytes } from './vector-format.ts'
 
 export type StoredThemes = {
   quarter: string
@@ -18,8 +18,8 @@ export type StoredThemes = {
   firms: Set<string>
 }
 
-// 12 MB at 384 dimensions: the embedded database hands over an answer as a whole.
-const ROWS_AT_ONCE = 8000
+// The embedded database hands over an answer as a whole, which should be 16 MB at most: two thirds of that for the embeddings.
+const BYTES_AT_ONCE = 10_000_000
 
 /** The themes of a quarter with the embeddings of their topics. */
 export async function storedThemes(sql: Queries, quarter: string, d: number): Promise<StoredThemes> {
@@ -31,6 +31,7 @@ export async function storedThemes(sql: Queries, quarter: string, d: number): Pr
   const [{ n }] = await sql<{ n: number }[]>`
     select count(*)::int as n from theme_topics join topic_vectors using (topic_id) where quarter = ${quarter}`
   const vectors = new Float32Array(n * d)
+  const atOnce = Math.ceil(BYTES_AT_ONCE / vectorBytes(d))
   const themeOf: number[] = []
   const firmOf: string[] = []
   for (let last = ''; ; ) {
@@ -38,7 +39,7 @@ export async function storedThemes(sql: Queries, quarter: string, d: number): Pr
       select topic_id as "topicId", firm_id as "firmId", theme_id as "themeId", vector_send(v.embedding) as bytes
       from topic_vectors v join theme_topics using (topic_id) join topics using (topic_id)
       where v.quarter = ${quarter} and topic_id > ${last}
-      order by topic_id limit ${ROWS_AT_ONCE}`
+      order by topic_id limit ${atOnce}`
     for (const { firmId, themeId, bytes } of rows) {
       const place = placeOf.get(themeId)
       if (place === undefined) throw new Error(`a topic of ${quarter} is in theme ${themeId}, which is not there`)
@@ -46,7 +47,7 @@ export async function storedThemes(sql: Queries, quarter: string, d: number): Pr
       themeOf.push(place)
       firmOf.push(firmId)
     }
-    if (rows.length < ROWS_AT_ONCE) break
+    if (rows.length < atOnce) break
     last = rows[rows.length - 1].topicId
   }
   return {
@@ -208,8 +209,8 @@ export type TrendPoint = {
   /** Of the firms that have a call in the quarter. */
   shareOfFirms: number
   sentences: number
-  /** Of the sentences of the quarter that are no talk. */
-  shareOfSentences: number
+  /** Of the sentences of the quarter that are no talk; null where there are none. */
+  shareOfSentences: number | null
 }
 
 /** Every theme of the wanted quarters as a point of its lineage: by lineage, then quarter. Embedded sentences are not read. */

@@ -87,24 +87,12 @@ export async function markOutdated(tx: Queries, target: Target, recipeOf: (earli
       and work.firm_id = wanted.firm_id and work.recipe <> wanted.recipe`
 }
 
-/** Later quarters of which firms were compared with another call than they should be now, and how many; oldest first. */
-export async function outdatedLater(sql: Queries, quarter: string): Promise<{ quarter: string; firms: number }[]> {
-  const quarters = await quartersInDatabase(sql)
-  // A later call's latest earlier one is of this quarter, since the later one is the firm's next: so it is found among these.
-  const upToHere = quarters.filter(one => one <= quarter)
+/** Later quarters of which firms are to be compared again, and how many; oldest first. */
+export async function staleLater(sql: Queries, quarter: string): Promise<{ quarter: string; firms: number }[]> {
   return await sql<{ quarter: string; firms: number }[]>`
-    select w.quarter, count(*)::int as firms
-    from work here
-    cross join lateral (
-      -- The firm's next call; what comes after that looks back at it, and not at this quarter.
-      select later.* from unnest(${quarters.filter(one => one > quarter)}::text[]) as next (quarter)
-      join work later on later.stage = 'novelty' and later.quarter = next.quarter and later.firm_id = here.firm_id
-      where later.units > 0
-      order by later.quarter limit 1
-    ) as w
-    where here.stage = 'cluster-firm' and here.quarter = ${quarter} and w.state = 'done'
-      and w.recipe::jsonb -> 'earlier' <> coalesce(${latestEarlier(sql, upToHere)}, 'null'::jsonb)
-    group by w.quarter order by w.quarter`
+    select quarter, count(*)::int as firms from work
+    where stage = 'novelty' and quarter > ${quarter} and state = 'stale'
+    group by quarter order by quarter`
 }
 
 /** What the comparison reads of one firm's call. */
@@ -123,11 +111,16 @@ export async function callsToCompare(
   d: number,
 ): Promise<Map<string, CallToCompare>> {
   const firms = [...firmIds]
-  // Not joined: sorting rows that carry their embedding takes the database twice as long.
-  const [sentences, topics, topicOf] = await Promise.all([
-    sql<{ firmId: string; sentenceId: bigint; bytes: Buffer }[]>`
-      select firm_id as "firmId", sentence_id as "sentenceId", vector_send(embedding) as bytes
-      from sentence_vectors where quarter = ${quarter} and firm_id = any(${firms})`,
+  // Not joined: sorting rows that carry their embedding takes the database twice as long. Firm by firm, since the embedded
+  // database hands over an answer as a whole: what a portion is compared with may be many times as long as itself.
+  const [perFirm, topics, topicOf] = await Promise.all([
+    Promise.all(
+      firms.map(
+        firmId => sql<{ firmId: string; sentenceId: bigint; bytes: Buffer }[]>`
+          select firm_id as "firmId", sentence_id as "sentenceId", vector_send(embedding) as bytes
+          from sentence_vectors where quarter = ${quarter} and firm_id = ${firmId}`,
+      ),
+    ),
     sql<{ firmId: string; topicId: string; bytes: Buffer }[]>`
       select firm_id as "firmId", topic_id as "topicId", vector_send(centroid) as bytes
       from topics where quarter = ${quarter} and firm_id = any(${firms}) order by length(topic_id), topic_id`,
@@ -135,7 +128,7 @@ export async function callsToCompare(
       select sentence_id as "sentenceId", topic_id as "topicId"
       from topic_sentences where quarter = ${quarter} and firm_id = any(${firms}) and topic_id is not null`,
   ])
-  sentences.sort((a, b) => (a.sentenceId < b.sentenceId ? -1 : 1))
+  const sentences = perFirm.flat().sort((a, b) => (a.sentenceId < b.sentenceId ? -1 : 1))
   const topicOfSentence = new Map(topicOf.map(row => [row.sentenceId, row.topicId]))
   const [sentencesOf, topicsOf] = [grouped(sentences), grouped(topics)]
   return new Map(
@@ -205,11 +198,12 @@ export type FirmNovelty = {
 /** Replaces what is said of firms of a quarter. */
 export async function replaceNovelty(tx: Queries, quarter: string, firms: readonly FirmNovelty[]): Promise<void> {
   const firmIds = firms.map(firm => firm.firmId)
-  // First, so that whoever makes these topics anew, and so deletes what points at them, either waits or is waited for.
   // What is gone by now was made anew since it was read: its rows are left out, and the next look finds the firm outdated.
+  // What goes from here on ends this transaction, which is begun again. A lock on the topics would be sooner, but asks for
+  // the right to update them, which a worker has not.
   const wanted = new Set(firms.flatMap(firm => firm.topics.flatMap(topic => topic.nearestTopicId ?? [])))
   const there = await tx<{ topicId: string }[]>`
-    select topic_id as "topicId" from topics where topic_id = any(${[...wanted]}) order by topic_id for key share`
+    select topic_id as "topicId" from topics where topic_id = any(${[...wanted]})`
   const known = new Set<string | null>([null, ...there.map(row => row.topicId)])
   await tx`delete from sentence_novelty where quarter = ${quarter} and firm_id = any(${firmIds})`
   await tx`

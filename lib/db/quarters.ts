@@ -5,7 +5,7 @@ import { UserError } from '../errors.ts'
 import { count, duration } from '../log.ts'
 import { mayBeAlive, ranHere, workerName } from '../worker-name.ts'
 import type { Database, Queries } from './connect.ts'
-import { themesChanged, workInHand } from './work.ts'
+import { callsChanged, themesChanged, workInHand } from './work.ts'
 
 /** In the order in which the steps write them: who locks several does it in this order, and nobody waits in a circle. */
 export const PARTITIONED = ['sentences', 'sentence_vectors', 'topic_sentences', 'sentence_novelty'] as const
@@ -166,7 +166,9 @@ export async function emptySmallTables(tx: Queries, quarter: string): Promise<st
   await tx`delete from work where quarter = ${quarter}`
   const gone = await tx<{ firmId: string }[]>`
     delete from calls where quarter = ${quarter} returning firm_id as "firmId"`
-  return gone.map(row => row.firmId)
+  const firmIds = gone.map(row => row.firmId)
+  await callsChanged(tx, quarter, firmIds)
+  return firmIds
 }
 
 /** Keeps everybody from the quarter's parts of the large tables until the transaction ends. */

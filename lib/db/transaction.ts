@@ -1,10 +1,11 @@
-// A transaction that is begun again when the server chose it as the victim of a deadlock: on a busy server two processes
-// may lock the same rows in two orders, Postgres ends one of them, and that one only has to try again.
+// A transaction that is begun again when it met another one: on a busy server two processes may lock the same rows in two
+// orders, Postgres ends one of them, and that one only has to try again.
 
 import type { Database, Queries } from './connect.ts'
 
-// deadlock_detected and serialization_failure, by Postgres' own names: nothing was written, and trying again is the cure.
-const TRY_AGAIN = ['40P01', '40001']
+// deadlock_detected, serialization_failure, and foreign_key_violation: what a row was to point at went while it was written.
+// Nothing was written, and trying again is the cure.
+const TRY_AGAIN = ['40P01', '40001', '23503']
 // The loser of one deadlock may lose a second one; a fifth time something else is wrong.
 const ATTEMPTS = 5
 

@@ -56,6 +56,8 @@ const QUARTER_STAGES_AFTER: Partial<Record<Stage, readonly Stage[]>> = {
   'name-topics': ['aggregate', 'lineage'],
   aggregate: ['lineage'],
 }
+/** After these a firm's next call is to be compared with other embeddings or topics. */
+const CALLS_CHANGE: readonly Stage[] = ['embed', 'cluster-firm']
 
 // Long enough for a pause of the machine, short enough that a vanished spot instance's firms are soon taken over.
 const LEASE_SECONDS = 60
@@ -78,6 +80,21 @@ export async function firmChanged(tx: Queries, quarter: string, firmId: string, 
     update work set units = ${units}
     where stage = any(${[...FIRM_STAGES]}) and quarter = ${quarter} and firm_id = ${firmId}`
   for (const stage of QUARTER_STAGES) await makeStale(tx, stage, quarter, WHOLE_QUARTER)
+  await callsChanged(tx, quarter, [firmId])
+}
+
+/**
+ * Says that calls of firms are others, or gone: what was compared with them, or would be from now on, is to be compared
+ * again. Of each firm that is its next call, whose recipe says which quarter it looked back at. It is read as text, since a
+ * cast may be tried on recipes of other steps before these are left out.
+ */
+export async function callsChanged(tx: Queries, quarter: string, firmIds: readonly string[]): Promise<void> {
+  // By way of the firm's calls, which have an index: else it is a scan of all later work for each call that is loaded.
+  await tx`
+    update work set state = 'stale'
+    from (select distinct quarter, firm_id from calls where firm_id = any(${[...firmIds]}) and quarter > ${quarter}) as later
+    where work.stage = 'novelty' and work.quarter = later.quarter and work.firm_id = later.firm_id and work.state = 'done'
+      and coalesce(substring(work.recipe from '"quarter":"([0-9Q]+)"'), '') <= ${quarter}`
 }
 
 /**
@@ -103,17 +120,23 @@ export async function indexDropped(tx: Queries, quarter: string): Promise<void> 
 /** Says that the themes of a quarter are others, or gone: what later quarters say of where theirs come from is to be said again. */
 export async function themesChanged(tx: Queries, quarter: string): Promise<void> {
   await tx`
-    update work set state = 'stale', attempt = attempt + 1, lease_by = null, lease_until = null
-    where stage = 'lineage' and quarter > ${quarter} and state = 'done'`
+    update work
+    set state = case state when 'done' then 'stale' else state end,
+        attempt = attempt + 1, lease_by = null, lease_until = null
+    where stage = 'lineage' and quarter > ${quarter}`
 }
 
-/** Says that nothing compares the quarter with earlier ones yet. */
+/** Says that nothing compares the quarter with earlier ones yet, nor later ones with it. */
 export async function comparisonsToDo(tx: Queries, quarter: string): Promise<void> {
   await tx`delete from work where quarter = ${quarter} and stage in ('novelty', 'lineage')`
   await tx`
     insert into work (stage, quarter, firm_id, units)
     select case stage when 'cluster-firm' then 'novelty' else 'lineage' end, quarter, firm_id, units
     from work where quarter = ${quarter} and stage in ('cluster-firm', 'aggregate')`
+  const firms = await tx<{ firmId: string }[]>`
+    select distinct firm_id as "firmId" from calls where quarter = ${quarter}`
+  const firmIds = firms.map(firm => firm.firmId)
+  await callsChanged(tx, quarter, firmIds)
 }
 
 /** Says that the quarter's sentences changed, so that marking talk has to look at the whole quarter again. */
@@ -286,6 +309,10 @@ export async function finishTogether<Done extends Claim>(
     const ours = new Set(fenced.map(row => row.firmId))
     const kept = claims.filter(claim => ours.has(claim.firmId))
     if (kept.length === 0) return kept
+    if (CALLS_CHANGE.includes(stage)) {
+      const firmIds = kept.map(claim => claim.firmId)
+      await callsChanged(tx, quarter, firmIds) // before their rows, as `novelty` locks them
+    }
     await write(tx, kept)
     for (const later of FIRM_STAGES_AFTER[stage] ?? []) await makeStale(tx, later, quarter, kept)
     for (const later of QUARTER_STAGES_AFTER[stage] ?? []) await makeStale(tx, later, quarter, WHOLE_QUARTER)

@@ -10,6 +10,8 @@ import { normalizeRows, requireFinite, type Table } from './matrix.ts'
 /** For each of n rows the nearest of the others, or -1 where there was none to choose from, and the cosine to it. */
 export type Nearest = { indices: Int32Array; similarities: Float32Array }
 
+type Groups = { rows: Int32Array; others: Int32Array }
+
 // As many as the compiled kernel takes at a time.
 const ROWS = 4
 // As in neighbors.ts: half of the smallest second-level cache, so that a block is read from memory once for all rows.
@@ -18,9 +20,9 @@ const BLOCK_BYTES = 65_536
 /**
  * rows: n × d; others: m × d, of any length. The nearest by cosine, of equals the one with the lower index. A row of zeros
  * has no direction: it is at 0 from all others, and at 1 from another row of zeros, as in neighbors.ts. With `groups`
- * (n = m, one number a row) rows of the same group are no choice.
+ * (one number a row) those of a row's own group are no choice.
  */
-export function nearestOf(rows: Table, n: number, others: Table, m: number, d: number, groups?: Int32Array): Nearest {
+export function nearestOf(rows: Table, n: number, others: Table, m: number, d: number, groups?: Groups): Nearest {
   requireFinite(rows, n, d)
   requireFinite(others, m, d)
   const indices = new Int32Array(n).fill(-1)
@@ -42,7 +44,7 @@ export function nearestOf(rows: Table, n: number, others: Table, m: number, d: n
       dotsOfFour(at.four, at.plain, start, end, d, at.dots)
       for (let j = start; j < end; j++) {
         for (let r = 0; r < count; r++) {
-          if (groups !== undefined && groups[i + r] === groups[j]) continue
+          if (groups !== undefined && groups.rows[i + r] === groups.others[j]) continue
           const bothZero = rowIsZero[i + r] && otherIsZero[j]
           const distance = bothZero ? 0 : cosineFromDot(dots[(j - start) * ROWS + r])
           if (distance >= best[i + r]) continue // in the order of the others, so that of equals the first stays
@@ -90,17 +92,23 @@ const CLEARLY = 2
 export function noveltyOfCall({ d, call, earlier }: NoveltyJob): Novelty {
   const { n, vectors, topicOfSentence, topics, centroids } = call
   const sentences = nearestOf(vectors, n, earlier.vectors, earlier.n, d)
-  const elsewhere = nearestOf(vectors, n, vectors, n, d, apart(topicOfSentence))
   const before = nearestOf(centroids, topics, earlier.centroids, earlier.topics, d)
   const reach = usualReach(call, earlier, d)
   const members: number[][] = Array.from({ length: topics }, () => [])
   for (let i = 0; i < n; i++) if (topicOfSentence[i] !== NOISE) members[topicOfSentence[i]].push(i)
+  const inTopics = members.flat()
+  const elsewhere = new Float32Array(n) // of the sentences in topics
+  const found = nearestOf(rowsOf(vectors, inTopics, d), inTopics.length, vectors, n, d, {
+    rows: Int32Array.from(inTopics, i => topicOfSentence[i]),
+    others: topicOfSentence,
+  })
+  for (const [place, i] of inTopics.entries()) elsewhere[i] = found.similarities[place]
   return {
     sentences,
     topics: members.map((rows, topic) => {
       const nearest = before.indices[topic]
       const noTopicNear = nearest < 0 || reach === undefined || before.similarities[topic] < reach
-      const gains = rows.map(i => sentences.similarities[i] - elsewhere.similarities[i])
+      const gains = rows.map(i => sentences.similarities[i] - elsewhere[i])
       return {
         nearest: nearest < 0 ? null : nearest,
         similarity: nearest < 0 ? null : before.similarities[topic],
@@ -111,27 +119,20 @@ export function noveltyOfCall({ d, call, earlier }: NoveltyJob): Novelty {
   }
 }
 
-/** The topics as groups, and each sentence of noise as one of its own. */
-function apart(topicOfSentence: Int32Array): Int32Array {
-  return topicOfSentence.map((topic, i) => (topic === NOISE ? -1 - i : topic))
+function rowsOf(table: Float32Array, rows: readonly number[], d: number): Float32Array {
+  const chosen = new Float32Array(rows.length * d)
+  for (const [place, i] of rows.entries()) chosen.set(table.subarray(i * d, (i + 1) * d), place * d)
+  return chosen
 }
 
 /** The cosine over which one topic in ten comes to another one of the same call; undefined where no call has two. */
 function usualReach(call: CallVectors, earlier: CallVectors, d: number): number | undefined {
-  const reaches = [call, earlier].flatMap(({ topics, centroids }) =>
-    topics < 2
-      ? []
-      : [
-          ...nearestOf(
-            centroids,
-            topics,
-            centroids,
-            topics,
-            d,
-            Int32Array.from({ length: topics }, (_, i) => i),
-          ).similarities,
-        ],
-  )
+  const reaches = [call, earlier].flatMap(({ topics, centroids }) => {
+    if (topics < 2) return []
+    const itself = Int32Array.from({ length: topics }, (_, i) => i)
+    const groups = { rows: itself, others: itself }
+    return [...nearestOf(centroids, topics, centroids, topics, d, groups).similarities]
+  })
   return reaches.sort((a, b) => a - b).at(Math.ceil(USUAL_SHARE * reaches.length) - 1)
 }
 

@@ -6,6 +6,7 @@ import { readTrends } from '../../commands/trends.ts'
 import type { Database } from '../../lib/db/connect.ts'
 import { lineageIdsOf } from '../../lib/db/lineage.ts'
 import { dropQuarter, ensureQuarter } from '../../lib/db/quarters.ts'
+import { claimWork, finishWork } from '../../lib/db/work.ts'
 import { onBothDatabases } from '../db/both-databases.ts'
 import { DIMENSIONS, type MadeQuarter, writeQuarter } from '../made-histories.ts'
 
@@ -185,6 +186,20 @@ onBothDatabases('lineage', open => {
         (select count(*)::int from theme_lineage i where event <> 'first' and not exists (
           select from theme_links l where l.theme_id = i.theme_id and l.event = i.event)) as "withoutEvidence"`
     expect(counts).toEqual({ themes: 13, told: 13, identities: 13, withoutEvidence: 0 })
+  })
+
+  it('writes nothing of a quarter whose predecessor is made anew while it is compared', async () => {
+    for (const quarter of ['2022Q4', '2023Q1']) await write(sql, quarter)
+    const claim = await claimWork(sql, 'lineage', { quarter: '2023Q1' })
+    await sql`update work set state = 'stale' where stage = 'aggregate' and quarter = '2022Q4'`
+    const anew = await claimWork(sql, 'aggregate', { quarter: '2022Q4' })
+    if (claim === undefined || anew === undefined) throw new Error('no claim')
+    // With the same names as before, so that what would be written could point at them.
+    await finishWork(sql, anew, '', async () => {})
+    const write2023 = async () => {
+      throw new Error('written')
+    }
+    expect(await finishWork(sql, claim, '', write2023)).toBe(false)
   })
 
   it('two at once write what one would', async () => {

@@ -8,15 +8,18 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { clusterFirms } from '../../commands/cluster-firm.ts'
 import { compareFirms } from '../../commands/novelty.ts'
+import { backUp } from '../../lib/db/backup.ts'
+import { openBackup } from '../../lib/db/backup-file.ts'
+import { restore } from '../../lib/db/backup-restore.ts'
 import { check, findingsOf } from '../../lib/db/check.ts'
 import { connect, type Database, disconnect } from '../../lib/db/connect.ts'
 import { migrate } from '../../lib/db/migrate.ts'
 import { dropQuarter } from '../../lib/db/quarters.ts'
 import { stepsOf } from '../compute.ts'
 import { onBothServers, optionsFor } from '../db/both-databases.ts'
+import { embeddedServer } from '../db/servers.ts'
+import { bringQuarter, QUARTER } from '../ready-quarter.ts'
 import { type Options, quarterdeck, root, running, sample } from '../run.ts'
-
-const QUARTER = '2024Q3'
 
 type Story = { story: string; kind: string; firms: string[]; sentences: Record<string, string[]> }
 const stories: Story[] = JSON.parse(readFileSync(join(root, 'test/fixtures/stories-2024Q3.json'), 'utf8'))
@@ -66,9 +69,25 @@ const before = history('before', '04', text => otherFigures(withoutStories(text)
 const long = history('long before', '01', ofTwoFirms)
 const after = history('after', '10', ofTwoFirms)
 
-async function load(sql: Database, quarter: string, folder: string): Promise<void> {
-  const steps = stepsOf(quarter, folder)
-  for (const step of ['ingest', 'embed', 'cluster-firm']) await steps[step](sql)
+// Computed once, and brought into a database when a test wants it there.
+const computed = join(folders, 'computed.backup')
+beforeAll(async () => {
+  const server = await embeddedServer()
+  const sql = await connect(server.settings)
+  await migrate(sql)
+  for (const [quarter, folder] of Object.entries({ '2024Q1': long, '2024Q2': before, '2024Q4': after })) {
+    const steps = stepsOf(quarter, folder)
+    for (const step of ['ingest', 'embed', 'cluster-firm']) await steps[step](sql)
+  }
+  await backUp(sql, computed)
+  await disconnect(sql)
+  await server.stop()
+}, 100_000)
+
+async function load(sql: Database, quarter: string): Promise<void> {
+  const backup = await openBackup(computed)
+  await restore(sql, backup, { quarter })
+  await backup.close()
 }
 
 type Rows = { sentences: string; topics: string }
@@ -80,6 +99,14 @@ async function rowsOf(sql: Database, quarter: string): Promise<Rows> {
       (select md5(string_agg(s::text, ' ' order by sentence_id)) || count(*) from sentence_novelty s where quarter = ${quarter}) as sentences,
       (select md5(string_agg(t::text, ' ' order by topic_id)) || count(*) from topic_novelty t where quarter = ${quarter}) as topics`
   return row
+}
+
+/** Firms of a quarter that `work` says are to be compared. */
+async function toDo(sql: Database, quarter: string): Promise<string[]> {
+  const rows = await sql<{ firmId: string }[]>`
+    select firm_id as "firmId" from work
+    where stage = 'novelty' and quarter = ${quarter} and state <> 'done' order by firm_id`
+  return rows.map(row => row.firmId)
 }
 
 const brokenOf = async (sql: Database) => (await check(sql, ['2024Q1', QUARTER])).filter(finding => finding.broken > 0)
@@ -95,13 +122,15 @@ onBothServers('novelty', start => {
     options = optionsFor(server)
     sql = await connect(server.settings)
     await migrate(sql)
-    await load(sql, '2024Q2', before)
-    await load(sql, QUARTER, sample(QUARTER))
+    await bringQuarter(sql)
+    await load(sql, '2024Q2')
   }, 100_000)
   afterAll(async () => await disconnect(sql))
 
   it('says nothing of firms that have no earlier call', async () => {
     expect(await compare('2024Q2')).toMatchObject({ firms: 14, compared: 0, alone: 14, sentences: 0, topics: 0 })
+    // What came later has been compared with nothing, and is to be compared with this.
+    expect(await toDo(sql, QUARTER)).toHaveLength(14)
   })
 
   it('calls the planted stories new and nothing else, and repeated what has only other figures', async () => {
@@ -139,7 +168,7 @@ onBothServers('novelty', start => {
   })
 
   it('finds all of a quarter in the same calls held before, at exactly 1, and no topic new', async () => {
-    await load(sql, '2024Q4', after)
+    await load(sql, '2024Q4')
     const done = await compare('2024Q4')
     expect(done).toMatchObject({ firms: 2, earlierQuarters: [QUARTER], newTopics: 0 })
     expect(done.repeated).toBe(done.sentences)
@@ -152,7 +181,7 @@ onBothServers('novelty', start => {
   })
 
   it('looks back at the latest earlier call only: one from before changes nothing', async () => {
-    await load(sql, '2024Q1', long)
+    await load(sql, '2024Q1')
     expect(await compare('2024Q1')).toMatchObject({ firms: 2, later: [{ quarter: '2024Q2', firms: 2 }] })
     expect(await compare('2024Q2')).toMatchObject({ firms: 2, compared: 2, alone: 12, later: [] })
     expect(await compare(QUARTER)).toMatchObject({ firms: 0 })
@@ -161,6 +190,9 @@ onBothServers('novelty', start => {
 
   it('does exactly those firms again whose earlier call was clustered anew', async () => {
     await clusterFirms(sql, { quarter: '2024Q2', firmId: 'ALDH', force: true, threads: 2 })
+    expect(await toDo(sql, QUARTER)).toEqual(['ALDH'])
+    expect(await toDo(sql, '2024Q4')).toEqual([]) // it looks back at 2024Q3
+    expect(await brokenOf(sql)).toEqual([])
     expect(await compare('2024Q2')).toMatchObject({ firms: 1, later: [{ quarter: QUARTER, firms: 1 }] })
     expect(await compare(QUARTER)).toMatchObject({ firms: 1 })
     expect(await rowsOf(sql, QUARTER)).toEqual(first)
@@ -180,11 +212,14 @@ onBothServers('novelty', start => {
 
   it('goes on to the call before when a quarter is dropped, and back when it is loaded again', async () => {
     await dropQuarter(sql, '2024Q2')
+    expect(await toDo(sql, QUARTER)).toHaveLength(14)
+    expect(await toDo(sql, '2024Q4')).toEqual([])
+    expect(await brokenOf(sql)).toEqual([])
     const without = await compare(QUARTER)
     expect(without).toMatchObject({ firms: 14, compared: 2, alone: 12, earlierQuarters: ['2024Q1'], newTopics: 0 })
     expect(without.repeated).toBe(without.sentences)
     expect(await brokenOf(sql)).toEqual([])
-    await load(sql, '2024Q2', before)
+    await load(sql, '2024Q2')
     expect((await compare('2024Q2')).later).toEqual([{ quarter: QUARTER, firms: 14 }])
     expect(await compare(QUARTER)).toMatchObject({ firms: 14 })
     expect(await rowsOf(sql, QUARTER)).toEqual(first)
@@ -208,6 +243,9 @@ onBothServers('novelty', start => {
     const one = `sentence_id = (select min(sentence_id) from sentence_novelty where quarter = '${QUARTER}')`
     expect(await brokenBy(`delete from sentence_novelty where ${one}`)).toEqual([
       'a compared firm has a row of each sentence, where it has an earlier call',
+    ])
+    expect(await brokenBy(`delete from topic_novelty where topic_id = '${QUARTER}/ALDH/01'`)).toEqual([
+      'a compared firm has a row of each topic, where it has an earlier call',
     ])
     expect(await brokenBy(`update sentence_novelty set repeated = not repeated where ${one}`)).toEqual([
       'what is said of a compared sentence looks back, and is repeated from where its recipe says',

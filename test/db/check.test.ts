@@ -11,6 +11,7 @@ import type { Database } from '../../lib/db/connect.ts'
 import { dropQuarter, quartersKnown } from '../../lib/db/quarters.ts'
 import { claimWork, failWork, openWork } from '../../lib/db/work.ts'
 import { compute, stepsOf } from '../compute.ts'
+import { bringQuarter } from '../ready-quarter.ts'
 import { fingerprints, sample } from '../run.ts'
 import { onBothDatabases } from './both-databases.ts'
 
@@ -38,6 +39,7 @@ const MEMBER_OF = 'a member of a topic is of its firm and quarter'
 const IDS = 'sentence_id is call_id * 65536 + position, and positions go from 0'
 const EMBEDDING_OF = 'an embedding is of a sentence of its firm and quarter'
 const COMPARED = 'a compared firm has a row of each sentence, where it has an earlier call'
+const COMPARED_TOPICS = 'a compared firm has a row of each topic, where it has an earlier call'
 const LINKED = 'a link is between a theme and one of an earlier quarter, and its shares are shares'
 
 const DAMAGES: readonly Damage[] = [
@@ -297,7 +299,7 @@ const DAMAGES: readonly Damage[] = [
   {
     what: 'a firm that was compared, it says, and has no row of it',
     by: `update work set recipe = '{"repeatedFrom":0.85,"earlier":{"quarter":"2024Q2"}}' where stage = 'novelty' and firm_id = 'HLPW'`,
-    seen: [COMPARED],
+    seen: [COMPARED, COMPARED_TOPICS],
   },
   {
     what: 'a sentence that is called repeated at a cosine below the threshold',
@@ -305,7 +307,8 @@ const DAMAGES: readonly Damage[] = [
       update work set recipe = '{"repeatedFrom":0.85,"earlier":{"quarter":"2024Q2"}}' where stage = 'novelty' and firm_id = 'HLPW';
       insert into sentence_novelty
         select quarter, sentence_id, firm_id, '2024Q2', 1, 0.5, sentence_id = (select min(sentence_id) from sentences where firm_id = 'HLPW')
-        from sentences where firm_id = 'HLPW'`,
+        from sentences where firm_id = 'HLPW';
+      insert into topic_novelty select topic_id, quarter, '2024Q2', null, null, 0.5, true from topics where firm_id = 'HLPW'`,
     seen: ['what is said of a compared sentence looks back, and is repeated from where its recipe says'],
   },
   {
@@ -314,7 +317,10 @@ const DAMAGES: readonly Damage[] = [
       insert into topics select '2024Q2/XX/00', firm_id, '2024Q2', label, size, keywords, keyword_weights, '{}', centroid
         from topics where firm_id <> 'HLPW' limit 1;
       insert into topic_novelty values ('2024Q3/HLPW/01', '2024Q3', '2024Q2', '2024Q2/XX/00', 0.5, 0.5, false)`,
-    seen: ["what a compared topic is nearest to is its own firm's, of the quarter it was compared with"],
+    seen: [
+      COMPARED_TOPICS,
+      "what a compared topic is nearest to is its own firm's, of the quarter it was compared with",
+    ],
   },
   {
     what: 'a theme without an identity',
@@ -381,16 +387,15 @@ onBothDatabases('db-check', open => {
 
   beforeAll(async () => {
     ;({ sql, other } = await open())
-    await compute(sql, QUARTER)
+    await bringQuarter(sql)
     whole = await fingerprints(sql)
   }, 120_000)
 
-  it('finds nothing in a quarter that nobody has disturbed, and looks at rows in every check but seven', async () => {
+  it('finds nothing in a quarter that nobody has disturbed, and looks at rows in every check but six', async () => {
     const findings = await check(sql, [QUARTER])
     expect(findings.filter(finding => finding.broken > 0)).toEqual([])
-    // Of 14 firms no word is common, every sentence has a known word, nobody ran a command here, and no quarter is earlier.
+    // Of 14 firms no word is common, every sentence has a known word, and no quarter is earlier.
     expect(findings.filter(finding => finding.rows === 0).map(finding => finding.title)).toEqual([
-      'a run that has ended says when',
       'common words are those of more than half of the firms',
       'a sentence whose embedding is zero is in no topic',
       'what is said of a compared sentence looks back, and is repeated from where its recipe says',
@@ -468,6 +473,7 @@ onBothDatabases('db-check', open => {
     // Until one of the checks has seen the work of the quarter in its middle: a computation that was faster is done again.
     for (let seen = false; !seen; ) {
       await dropQuarter(sql, QUARTER)
+      expect(await broken()).toEqual([])
       let isDone = false
       const computed = compute(other, QUARTER).finally(() => {
         isDone = true
@@ -480,6 +486,7 @@ onBothDatabases('db-check', open => {
       await computed
     }
     expect(await broken()).toEqual([])
+    expect(await fingerprints(sql)).toEqual(whole)
   }, 120_000)
 
   it('finds nothing after any step, when calls were changed and the steps are run again', async () => {
@@ -493,15 +500,5 @@ onBothDatabases('db-check', open => {
     }
     rmSync(folder, { recursive: true })
     expect(await fingerprints(sql)).not.toEqual(whole)
-  }, 120_000)
-
-  it('finds nothing after any step of a quarter that was dropped, which has the rows of before in the end', async () => {
-    await dropQuarter(sql, QUARTER)
-    expect(await broken()).toEqual([])
-    for (const step of Object.values(stepsOf(QUARTER))) {
-      await step(sql)
-      expect(await broken()).toEqual([])
-    }
-    expect(await fingerprints(sql)).toEqual(whole)
   }, 120_000)
 })

@@ -46,7 +46,7 @@ describe('nearestOf', () => {
   it('leaves out rows of the same group', () => {
     const rows = directions(41, 16, 4, 3)
     const groups = Int32Array.from({ length: 41 }, (_, i) => i % 5)
-    const found = nearestOf(rows, 41, rows, 41, 16, groups)
+    const found = nearestOf(rows, 41, rows, 41, 16, { rows: groups, others: groups })
     expect(found).toEqual(nearestStraight(rows, 41, rows, 41, 16, groups))
     for (const [i, j] of found.indices.entries()) expect(groups[j]).not.toBe(groups[i])
   })

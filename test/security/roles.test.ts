@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect, type Database, disconnect } from '../../lib/db/connect.ts'
 import { hasRealServer, type RealServer, realServer } from '../db/servers.ts'
-import { type Options, quarterdeck, root, stepWords, succeed } from '../run.ts'
+import { type Options, quarterdeck, root, sample, stepWords, succeed } from '../run.ts'
 
 const QUARTER = '2024Q3'
 const ROLES = ['owner', 'worker', 'reader'] as const
@@ -78,6 +78,12 @@ describe.skipIf(!hasRealServer || !psqlIsHere)('the roles of sql/roles.sql', () 
     await step('worker', 'cluster-firm', '--firm', 'HLPW', '--force')
     for (const verb of ['name-topics', 'aggregate']) await step('worker', verb)
     await step('worker', 'eval', '--firm', 'HLPW')
+    // A quarter that is compared with this one: the sample has a call of October, too.
+    await succeed(['ingest', sample(QUARTER), '--quarter', '2024Q4'], optionsOf('owner'))
+    for (const verb of ['embed', 'cluster-firm', 'novelty'])
+      await succeed([verb, '--quarter', '2024Q4'], optionsOf('worker'))
+    const compared = await as.reader`select distinct firm_id, earlier_quarter from sentence_novelty`
+    expect(compared).toEqual([{ firm_id: 'HLPW', earlier_quarter: QUARTER }])
   }, 100_000)
 
   it('are none of them above the others or above the server', async () => {
@@ -175,10 +181,13 @@ describe.skipIf(!hasRealServer || !psqlIsHere)('the roles of sql/roles.sql', () 
       schema_versions: '',
       sentence_novelty: 'insert delete',
       sentence_novelty_2024q3: '',
+      sentence_novelty_2024q4: '',
       sentence_vectors: 'insert delete',
       sentence_vectors_2024q3: '',
+      sentence_vectors_2024q4: '',
       sentences: '',
       sentences_2024q3: '',
+      sentences_2024q4: '',
       settings: 'insert update',
       theme_lineage: 'insert delete',
       theme_links: 'insert delete',
@@ -188,6 +197,7 @@ describe.skipIf(!hasRealServer || !psqlIsHere)('the roles of sql/roles.sql', () 
       topic_novelty: 'insert delete',
       topic_sentences: 'insert delete',
       topic_sentences_2024q3: '',
+      topic_sentences_2024q4: '',
       topic_vectors: 'insert delete',
       topics: 'insert delete',
       work: 'insert update',
