@@ -1,12 +1,12 @@
 // export: what the researcher takes home, as files that pandas, R, Stata and DuckDB read: a panel to regress on, the themes,
 // topics and sentences behind it, or the JSON of event studies. Reads only.
 
+import { extname } from 'node:path'
 import { codeVersion } from '../lib/code-version.ts'
-import type { Command } from '../lib/command.ts'
+import type { Command, FlagValues } from '../lib/command.ts'
 import type { Database, Queries } from '../lib/db/connect.ts'
 import {
   atOneMoment,
-  type ExportedRow,
   identifierKeys,
   type QuarterState,
   quartersToExport,
@@ -15,6 +15,7 @@ import {
 } from '../lib/db/export.ts'
 import { boundModel, modelText } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
+import type { Stage } from '../lib/db/work.ts'
 import { UsageError } from '../lib/errors.ts'
 import { choiceFlag, JSON_OUTPUT, optionalQuarterFlag, switchFlag, textFlag } from '../lib/flags.ts'
 import { count, duration, type Progress, progress, say, thousands, warn } from '../lib/log.ts'
@@ -23,11 +24,10 @@ import { downstreamWriter } from '../lib/tables/downstream.ts'
 import { exportedTable, takenNames } from '../lib/tables/exported.ts'
 import { FORMATS, type Format, openWriter } from '../lib/tables/formats.ts'
 import { createFile, type NewFile } from '../lib/tables/new-file.ts'
-import { columnName, type Facts, type Sink, type Table } from '../lib/tables/table.ts'
+import { columnName, type Facts, type Sink } from '../lib/tables/table.ts'
 
 const WHAT = ['panel', 'themes', 'topics', 'sentences', 'downstream'] as const
 type What = (typeof WHAT)[number]
-const JSON_ONLY = ['json'] as const
 
 export const command: Command = {
   verb: 'export',
@@ -44,7 +44,7 @@ export const command: Command = {
       name: 'format',
       value: 'FORMAT',
       summary: `${FORMATS.join(', ')} (Stata is dta); downstream is always json`,
-      default: FORMATS[0],
+      default: `what --output ends with, else ${FORMATS[0]}`,
     },
     { name: 'quarter', value: 'QUARTERS', summary: 'Only these, such as 2024Q2,2024Q3', default: 'all' },
     { name: 'zeros', summary: 'In the panel, also rows of firms that say nothing of a theme' },
@@ -60,7 +60,6 @@ export const command: Command = {
   ],
   async run({ flags, settings, print }) {
     const what = choiceFlag(flags, 'what', WHAT)
-    const format = what === 'downstream' ? choiceFlag(flags, 'format', JSON_ONLY) : choiceFlag(flags, 'format', FORMATS)
     const quarters = textFlag(flags, 'quarter')
       ?.split(',')
       .map(one => optionalQuarterFlag({ quarter: one }) ?? '')
@@ -71,6 +70,7 @@ export const command: Command = {
     const file = textFlag(flags, 'output')
     if (isPiped && (asJson || file !== undefined))
       throw new UsageError(`--stdout and ${asJson ? '--json' : '--output'} exclude each other`, 'give one of them')
+    const format = formatOf(what, flags, file)
     const output = file ?? `${what}.${format}`
     if (isPiped && (format === 'parquet' || format === 'dta'))
       throw new UsageError(`${format} is no text, and standard output is for text`, `--output ${output}`)
@@ -80,6 +80,22 @@ export const command: Command = {
     const done = await withDatabase(settings, sql => exportTo(sql, wish, isPiped ? toReader : undefined))
     if (asJson) print(JSON.stringify(done))
   },
+}
+
+/** As it is asked for; else what the name of the file says. A file that is called otherwise than it is misleads its reader. */
+function formatOf(what: What, flags: FlagValues, file: string | undefined): Format | 'json' {
+  const formats: readonly (Format | 'json')[] = what === 'downstream' ? ['json'] : FORMATS
+  const ending = file === undefined ? '' : extname(file).slice(1).toLowerCase()
+  const named = formats.find(format => format === ending)
+  if (textFlag(flags, 'format') === undefined && named !== undefined) return named
+  const format = choiceFlag(flags, 'format', formats)
+  const isOther = named === undefined ? ending !== '' && textFlag(flags, 'format') === undefined : named !== format
+  if (isOther)
+    throw new UsageError(
+      `${file} is called .${ending}, and this would be ${format}; ${what} can be written as ${formats.join(', ')}`,
+      `--output ${what}.${format}, or say --format`,
+    )
+  return format
 }
 
 export type ExportWish = {
@@ -137,7 +153,7 @@ type Written = { text: string; rows: number; quarters: string[] }
 async function exportWithin(tx: Queries, wish: ExportWish, made: Date, write: Sink): Promise<Written> {
   const states = await quartersToExport(tx, wish.quarters)
   const quarters = states.map(state => state.quarter)
-  sayWhatIsMissing(states, wish.what)
+  sayWhatIsLeft(states, wish.what)
   const model = await boundModel(tx)
   const facts = {
     quarters: quarters.join(', '),
@@ -160,13 +176,14 @@ async function exportWithin(tx: Queries, wish: ExportWish, made: Date, write: Si
   })
   const name = wish.what === 'downstream' ? 'sentences' : wish.what
   const table = exportedTable(name, quarters, identifiers)
+  const columns = table.columns.map(column => column.name)
   const writer = await openWriter(wish.format, table, facts, write, { file: wish.output, made })
   const bar = progress('export', sum(states, 'firms'), 'firms')
   let rows = 0
   try {
     for (const quarter of quarters)
-      for await (const batch of rowsToExport(tx, name, quarter, { identifiers, zeros: wish.zeros })) {
-        await writer.rows(batch.rows.map(row => inOrder(table, row)))
+      for await (const batch of rowsToExport(tx, name, quarter, { columns, identifiers, zeros: wish.zeros })) {
+        await writer.rows(batch.rows)
         rows += batch.rows.length
         bar.step(batch.firms, () => `${thousands(rows)} rows`)
       }
@@ -179,41 +196,29 @@ async function exportWithin(tx: Queries, wish: ExportWish, made: Date, write: Si
   return { text: codebookText(table, wish.output, { rows: thousands(rows), ...facts }, notes), rows, quarters }
 }
 
-function inOrder({ columns }: Table, row: ExportedRow) {
-  return columns.map(({ name }) => {
-    const value = row[name]
-    if (value === undefined) throw new Error(`no value of ${name}`)
-    return value
-  })
-}
-
 function sum(states: readonly QuarterState[], what: 'firms' | 'themeSentences'): number {
   return states.reduce((sum, state) => sum + state[what], 0)
 }
 
 /** Empty columns and tables are no error, but nobody should wonder about them. */
-function sayWhatIsMissing(states: readonly QuarterState[], what: What): void {
-  const among = (is: (state: QuarterState) => boolean) => states.filter(is).map(state => state.quarter)
-  const without = (quarters: string[], missing: string, verb: string) => {
-    if (quarters.length > 0) warn(`${quarters.join(', ')}: ${missing}; quarterdeck ${verb} --quarter ${quarters[0]}`)
+/** Steps that a table shows nothing of. */
+const NO_PART_OF: Readonly<Record<What, readonly Stage[]>> = {
+  panel: ['index'],
+  themes: ['index', 'novelty'],
+  topics: ['index', 'lineage'],
+  sentences: ['index', 'lineage'],
+  downstream: ['index', 'novelty', 'lineage'],
+}
+
+function sayWhatIsLeft(states: readonly QuarterState[], what: What): void {
+  for (const { quarter, left } of states) {
+    const open = left.filter(stage => !NO_PART_OF[what].includes(stage))
+    if (open.length > 0)
+      warn(
+        `${quarter}: ${open.join(', ')} ${open.length === 1 ? 'is' : 'are'} not done, or out of date, and so is what is exported ` +
+          `of ${open.length === 1 ? 'it' : 'them'}: make quarter Q=${quarter}`,
+      )
   }
-  without(
-    among(state => state.topics === 0),
-    'no topics yet',
-    'cluster-firm',
-  )
-  if (what !== 'topics')
-    without(
-      among(state => state.topics > 0 && state.themes === 0),
-      'no themes yet',
-      'aggregate',
-    )
-  if (what === 'panel' || what === 'themes')
-    without(
-      among(state => state.themes > 0 && state.themesWithLineage === 0),
-      'lineage_id and event are empty',
-      'lineage',
-    )
 }
 
 async function writeDownstream(tx: Queries, quarters: readonly string[], write: Sink, bar: Progress): Promise<number> {

@@ -12,12 +12,12 @@ import {
   callsToCompare,
   comparisons,
   type Earlier,
+  earlierNotReady,
   type FirmNovelty,
   markOutdated,
   type NoveltyCounts,
   noveltyCounts,
   replaceNovelty,
-  requireEarlierCalls,
   staleLater,
 } from '../lib/db/novelty.ts'
 import { withDatabase } from '../lib/db/open.ts'
@@ -141,9 +141,13 @@ export async function compareFirms(sql: Database, options: NoveltyOptions): Prom
     await markOutdated(sql, target, recipeOf)
     const { todo } = await openWork(sql, 'novelty', target, null, force && round === 1)
     if (todo === 0) break
-    await requireEarlierCalls(sql, target)
     await compareAll(sql, { target, recipeOf, repeatedFrom, threads: Math.min(threads, todo), todo }, outcome)
   }
+  for (const open of await earlierNotReady(sql, target))
+    warn(
+      `novelty ${quarter}: ${count(open.firms, 'firm')} would be compared with ${open.quarter}, where their topics are not made ` +
+        `yet: make quarter Q=${open.quarter}, then novelty of ${quarter} again`,
+    )
   const counts = await noveltyCounts(sql, target)
   const later = await staleLater(sql, quarter)
   const seconds = (performance.now() - start) / 1000

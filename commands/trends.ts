@@ -7,7 +7,7 @@ import { withDatabase } from '../lib/db/open.ts'
 import { quartersInDatabase } from '../lib/db/quarters.ts'
 import { UsageError, UserError } from '../lib/errors.ts'
 import { choiceFlag, JSON_OUTPUT, switchFlag, textFlag, wholeNumberFlag } from '../lib/flags.ts'
-import { thousands } from '../lib/log.ts'
+import { count, thousands } from '../lib/log.ts'
 import { csvOf, renderTable } from '../lib/text/table.ts'
 
 const MEASURES = ['firms', 'sentences'] as const
@@ -36,7 +36,7 @@ export const command: Command = {
     if (asCsv && asJson) throw new UsageError('--json and --csv exclude each other', 'give one of them')
     const trends = await withDatabase(settings, sql => readTrends(sql, wanted))
     if (asJson) print(JSON.stringify(trends.points))
-    else print(asCsv ? csv(trends.points) : describe(trends, measure, limit, columns))
+    else print(asCsv ? csv(trends.points) : describeTrends(trends, measure, limit, columns))
   },
 }
 
@@ -101,7 +101,13 @@ function quartersBeside(columns: number): number {
   return Math.max(1, Math.floor((columns - 20 - 11) / 8))
 }
 
-function describe({ quarters, points }: Trends, measure: Measure, limit: number, columns: number | undefined): string {
+/** A table for a person; `columns` is the width of the terminal. */
+export function describeTrends(
+  { quarters, points }: Trends,
+  measure: Measure,
+  limit: number,
+  columns: number | undefined,
+): string {
   const share = (point: TrendPoint) => (measure === 'firms' ? point.shareOfFirms : (point.shareOfSentences ?? 0))
   const pointsOf = new Map<string, TrendPoint[]>()
   for (const point of points) pointsOf.set(point.lineageId, [...(pointsOf.get(point.lineageId) ?? []), point])
@@ -128,9 +134,10 @@ function describe({ quarters, points }: Trends, measure: Measure, limit: number,
     id,
     ...shown.map(quarter => {
       const point = of.get(quarter)
-      return point === undefined ? '' : `${(100 * share(point)).toFixed(1)} %`
+      return point === undefined ? '' : `${point.event === 'merged' ? '*' : ''}${(100 * share(point)).toFixed(1)} %`
     }),
   ])
+  const merged = lineages.slice(0, limit).some(({ of }) => [...of.values()].some(point => point.event === 'merged'))
   const more =
     lineages.length > limit ? `, ${thousands(lineages.length - limit)} more with --limit ${lineages.length}` : ''
   return [
@@ -143,7 +150,11 @@ function describe({ quarters, points }: Trends, measure: Measure, limit: number,
       rows,
       columns,
     ),
-    `${thousands(lineages.length)} lineages, ${thousands(lineages.filter(one => one.of.size > 1).length)} of them in more than ` +
-      `one quarter${more}${shown.length < quarters.length ? `; quarters before ${shown[0]} with --csv` : ''}. How they follow from one another: quarterdeck lineage --links`,
+    [
+      ...(merged ? ['* here several themes merged into it, and what they had counts from here on.'] : []),
+      `${count(lineages.length, 'lineage')}, ${thousands(lineages.filter(one => one.of.size > 1).length)} of them in more than ` +
+        `one quarter${more}${shown.length < quarters.length ? `; quarters before ${shown[0]} with --csv` : ''}.`,
+      'How they follow from one another: quarterdeck lineage --links',
+    ].join('\n'),
   ].join('\n\n')
 }

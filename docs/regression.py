@@ -4,14 +4,13 @@
     python docs/regression.py panel.parquet share_of_answers share_of_prepared
 
 The effects are of the firm and of the theme in its quarter (theme_id), which takes up the quarter as well; others by
---effects. Needs pandas, pyarrow, statsmodels.
+--effects. Needs pandas and pyarrow.
 """
 
 import argparse
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 
 
 def without_means(values, groups, rounds=1000, tolerance=1e-12):
@@ -32,11 +31,18 @@ def regress(panel, y, x, effects=("firm_id", "theme_id"), cluster="firm_id"):
         raise SystemExit(f"{y} and {x}: nothing to compare in {len(rows)} rows; see the codebook for when they are missing")
     groups = [pd.factorize(rows[effect])[0] for effect in effects]
     left = without_means(rows[[y, x]], groups)
-    fit = sm.OLS(left[y], left[[x]]).fit(cov_type="cluster", cov_kwds={"groups": pd.factorize(rows[cluster])[0]})
+    x_left, y_left = left[x], left[y]
+    clusters = rows[cluster].nunique()
+    # What the effects explain of x to the last digit leaves nothing to compare: a theme that only one firm has, say.
+    if clusters < 2 or (x_left**2).sum() < 1e-12 * (rows[x] ** 2).sum():
+        raise SystemExit(f"{x}: the effects of {', '.join(effects)} leave nothing to compare in {len(rows)} rows")
+    coefficient = (x_left * y_left).sum() / (x_left**2).sum()
+    # The sandwich: what is left of y, times x, summed within each cluster, whose rows may move together as they like.
+    scores = (x_left * (y_left - coefficient * x_left)).groupby(rows[cluster]).sum()
     # Effects cost degrees of freedom, but for those of the clusters themselves, as Stata's reghdfe counts.
-    lost = sum(rows[effect].nunique() for effect in effects if effect != cluster)
-    error = fit.bse.iloc[0] * np.sqrt((len(rows) - 1) / (len(rows) - 1 - lost))
-    return rows, fit.params.iloc[0], error
+    lost = 1 + sum(rows[effect].nunique() for effect in effects if effect != cluster)
+    correction = clusters / (clusters - 1) * (len(rows) - 1) / (len(rows) - lost)
+    return rows, coefficient, np.sqrt(correction * (scores**2).sum()) / (x_left**2).sum()
 
 
 if __name__ == "__main__":

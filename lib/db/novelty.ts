@@ -2,7 +2,6 @@
 // reads, and its rows. A firm's row of `work` remembers in its recipe what it was compared with: when that changes, comes
 // or goes, exactly such firms are to be done again.
 
-import { UserError } from '../errors.ts'
 import { NOISE } from '../math/engine.ts'
 import type { CallVectors } from '../math/nearest-earlier.ts'
 import type { Queries } from './connect.ts'
@@ -49,11 +48,14 @@ function latestEarlier(sql: Queries, quarters: readonly string[]) {
 }
 
 /**
- * Refuses while the latest earlier call of a firm is still to be embedded or clustered. One that failed does not hold up
- * the others, as everywhere: the firm is compared with the one before that until it is mended.
+ * Earlier quarters in which topics of these firms are still to be made: those firms are compared with their call before that,
+ * and `work` says that they are stale as soon as the topics are there. A call that failed is nobody's to wait for.
  */
-export async function requireEarlierCalls(sql: Queries, { quarter, firmId }: Target): Promise<void> {
-  const [open] = await sql<{ quarter: string; firms: number }[]>`
+export async function earlierNotReady(
+  sql: Queries,
+  { quarter, firmId }: Target,
+): Promise<{ quarter: string; firms: number }[]> {
+  return await sql<{ quarter: string; firms: number }[]>`
     select latest.quarter, count(*)::int as firms
     from work w
     cross join lateral (
@@ -65,15 +67,10 @@ export async function requireEarlierCalls(sql: Queries, { quarter, firmId }: Tar
         where e.stage = 'embed' and e.quarter = c.quarter and e.firm_id = c.firm_id and e.state = 'failed')
       order by c.quarter desc limit 1
     ) as latest
-    where w.stage = 'novelty' and w.quarter = ${quarter} and w.state <> 'done'
+    where w.stage = 'novelty' and w.quarter = ${quarter}
       and (${firmId ?? null}::text is null or w.firm_id = ${firmId ?? null})
       and latest.state <> 'done'
-    group by latest.quarter order by latest.quarter limit 1`
-  if (open)
-    throw new UserError(
-      `novelty of ${quarter} needs cluster-firm of ${open.quarter} first: ${open.firms} of the firms to compare are left to do there`,
-      `make quarter Q=${open.quarter}`,
-    )
+    group by latest.quarter order by latest.quarter`
 }
 
 /** Marks as stale what was done with another recipe than it would be done with now. */

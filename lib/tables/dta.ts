@@ -39,8 +39,6 @@ const ASIDE_HEAD_BYTES = 3 + 4 + 8 + 1 + 4
 const ASIDE_TEXT = 130
 /** Places in the file that its map tells. */
 const PLACES = 14
-// So much goes to the receiver at once: calls cost nothing beside it, and memory does not notice it.
-const PIECE_BYTES = 2 ** 20
 
 /** `scratch`: a name that is free, on a disk with room for the rows once more. `made`: what the data set says of its age. */
 export async function dtaWriter(
@@ -64,33 +62,58 @@ export async function dtaWriter(
     const bytes = Buffer.allocUnsafe(most)
     let at = 0
     for (const row of rows)
-      for (const [i, { type }] of columns.entries()) {
+      for (let i = 0; i < columns.length; i++) {
+        const { type } = columns[i]
         if (type !== 'text') {
           at = writeNumber(bytes, at, type, row[i])
           continue
         }
-        // A zero would end the text.
-        const length = bytes.write(String(row[i] ?? '').replaceAll('\0', ''), at + 4)
+        const length = writeText(bytes, at + 4, String(row[i] ?? ''))
         at = bytes.writeUInt32LE(length, at) + length
-        widths[i] = Math.max(widths[i], length)
+        if (length > widths[i]) widths[i] = length
         if (length > 0) aside[i] += ASIDE_HEAD_BYTES + length + 1
       }
     return bytes.subarray(0, at)
   }
 
-  /** The fields of each row, with its number from 1. */
-  async function* storedRows(types: readonly number[]): AsyncGenerator<[fields: Buffer[], row: number]> {
-    let number = 0
+  /** The rows as the file has them, and the texts that lie aside, a row after another. */
+  async function writeRows(types: readonly number[], rowBytes: number): Promise<void> {
     for await (const { rows, bytes } of spool.blocks()) {
+      const out = Buffer.alloc(rows.count * rowBytes) // texts end in zeros
       let at = 0
-      for (let i = 0; i < rows; i++) {
-        const fields = columns.map(({ type }, v) => {
-          const start = type === 'text' ? at + 4 : at
-          at = start + (type === 'text' ? bytes.readUInt32LE(at) : BYTES[types[v]])
-          return bytes.subarray(start, at)
-        })
-        yield [fields, ++number]
-      }
+      let to = 0
+      for (let row = rows.first; row < rows.first + rows.count; row++)
+        for (let v = 0; v < types.length; v++) {
+          const isText = columns[v].type === 'text'
+          const length = isText ? bytes.readUInt32LE(at) : BYTES[types[v]]
+          if (isText) at += 4
+          if (types[v] !== STRL) copyShort(bytes, at, out, to, length)
+          else if (length > 0) {
+            // Which text is meant is said by its variable and row; an empty one has none.
+            out.writeUInt16LE(v + 1, to)
+            out.writeUIntLE(row, to + 2, 6)
+          }
+          at += length
+          to += bytesOf(types[v])
+        }
+      await write(out)
+    }
+  }
+  async function writeAside(types: readonly number[]): Promise<void> {
+    for await (const { rows, bytes } of spool.blocks()) {
+      // A row has as many texts aside as columns at most, each at most as long as it lies in the block.
+      const out = Buffer.allocUnsafe(bytes.length + rows.count * types.length * (ASIDE_HEAD_BYTES + 1))
+      let at = 0
+      let to = 0
+      for (let row = rows.first; row < rows.first + rows.count; row++)
+        for (let v = 0; v < types.length; v++) {
+          const isText = columns[v].type === 'text'
+          const length = isText ? bytes.readUInt32LE(at) : BYTES[types[v]]
+          if (isText) at += 4
+          if (types[v] === STRL && length > 0) to = writeOneAside(out, to, v + 1, row, bytes.subarray(at, at + length))
+          at += length
+        }
+      await write(out.subarray(0, to))
     }
   }
 
@@ -105,19 +128,14 @@ export async function dtaWriter(
       const asideBytes = aside.reduce((sum, bytes, i) => sum + (types[i] === STRL ? bytes : 0), 0)
       const head = headOf(table, rowCount, made)
       const described = descriptionOf(table, types, facts)
-      const out = inPieces(write)
-      await out(head)
-      await out(mapOf(head.length, [...described.map(one => one.length), rowBytes * rowCount, asideBytes]))
-      for (const section of described) await out(section)
-      await out(Buffer.from('<data>'))
-      for await (const [fields, row] of storedRows(types)) await out(dataOf(fields, types, rowBytes, row))
-      await out(Buffer.from('</data><strls>'))
-      if (asideBytes > 0)
-        for await (const [fields, row] of storedRows(types))
-          for (const [v, field] of fields.entries())
-            if (types[v] === STRL && field.length > 0) await out(asideOf(field, v + 1, row))
-      await out(Buffer.from('</strls><value_labels></value_labels></stata_dta>'))
-      await out()
+      await write(head)
+      await write(mapOf(head.length, [...described.map(one => one.length), rowBytes * rowCount, asideBytes]))
+      for (const section of described) await write(section)
+      await write('<data>')
+      await writeRows(types, rowBytes)
+      await write('</data><strls>')
+      if (asideBytes > 0) await writeAside(types)
+      await write('</strls><value_labels></value_labels></stata_dta>')
     },
     close: () => spool.close(),
   }
@@ -249,31 +267,37 @@ function mapOf(headBytes: number, sizes: readonly number[]): Buffer {
   )
 }
 
-function dataOf(fields: readonly Buffer[], types: readonly number[], rowBytes: number, row: number): Buffer {
-  const data = Buffer.alloc(rowBytes)
-  let at = 0
-  for (const [v, field] of fields.entries()) {
-    if (types[v] !== STRL) field.copy(data, at)
-    else if (field.length > 0) {
-      // Which text is meant is said by its variable and row; an empty one has none.
-      data.writeUInt16LE(v + 1, at)
-      data.writeUIntLE(row, at + 2, 6)
-    }
-    at += bytesOf(types[v])
-  }
-  return data
+function writeOneAside(out: Buffer, at: number, variable: number, row: number, text: Buffer): number {
+  out.write('GSO', at, 'latin1')
+  out.writeUInt32LE(variable, at + 3)
+  out.writeBigUInt64LE(BigInt(row), at + 7)
+  out[at + 15] = ASIDE_TEXT
+  out.writeUInt32LE(text.length + 1, at + 16)
+  const end = at + ASIDE_HEAD_BYTES + text.copy(out, at + ASIDE_HEAD_BYTES)
+  out[end] = 0
+  return end + 1
 }
 
-function asideOf(text: Buffer, variable: number, row: number): Buffer {
-  return Buffer.concat([
-    Buffer.from('GSO'),
-    number(4, variable),
-    number(8, row),
-    number(1, ASIDE_TEXT),
-    number(4, text.length + 1),
-    text,
-    Buffer.alloc(1),
-  ])
+// To call what Node has for it costs more than so many characters by hand.
+const BY_HAND = 40
+
+/** Returns the bytes of the text, without its zeros: one would end it. */
+function writeText(bytes: Buffer, at: number, text: string): number {
+  if (text.length <= BY_HAND) {
+    let i = 0
+    for (; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      if (code === 0 || code > 127) break
+      bytes[at + i] = code
+    }
+    if (i === text.length) return i
+  }
+  return bytes.write(text.includes('\0') ? text.replaceAll('\0', '') : text, at)
+}
+
+function copyShort(from: Buffer, at: number, to: Buffer, place: number, length: number): void {
+  if (length > BY_HAND) from.copy(to, place, at, at + length)
+  else for (let i = 0; i < length; i++) to[place + i] = from[at + i]
 }
 
 function section(name: string, content: readonly Buffer[]): Buffer {
@@ -294,26 +318,10 @@ function padded(text: string, bytes: number): Buffer {
   return buffer
 }
 
-/** Gathers small buffers; called without one, it hands on the rest. */
-function inPieces(write: Sink): (bytes?: Buffer) => Promise<void> | undefined {
-  let waiting: Buffer[] = []
-  let size = 0
-  return bytes => {
-    if (bytes !== undefined) {
-      waiting.push(bytes)
-      size += bytes.length
-      if (size < PIECE_BYTES) return undefined
-    }
-    const piece = Buffer.concat(waiting)
-    waiting = []
-    size = 0
-    return write(piece)
-  }
-}
-
 type Spool = {
   add(rows: number, bytes: Buffer): Promise<void>
-  blocks(): AsyncGenerator<{ rows: number; bytes: Buffer }>
+  /** As they came: the number of the first row, from 1, and how many there are. */
+  blocks(): AsyncGenerator<{ rows: { first: number; count: number }; bytes: Buffer }>
   close(): Promise<void>
 }
 
@@ -334,14 +342,16 @@ async function openSpool(name: string): Promise<Spool> {
       end += bytes.length
     },
     async *blocks() {
+      let first = 1
       for (const { rows, at, length } of blocks) {
-        const bytes = Buffer.alloc(length)
+        const bytes = Buffer.allocUnsafe(length)
         for (let done = 0; done < length; ) {
           const { bytesRead } = await file.read(bytes, done, length - done, at + done)
           if (bytesRead === 0) throw new Error('the scratch file is shorter than what was written to it')
           done += bytesRead
         }
-        yield { rows, bytes }
+        yield { rows: { first, count: rows }, bytes }
+        first += rows
       }
     },
     close: () => file.close(),

@@ -140,7 +140,7 @@ async function measure(part: Part, data: Data): Promise<string> {
   if (part === 'quarter') return reportQuarter(await measureQuarter(data, home, scratch, peerFirms))
   // On the sample that ships: large enough to be embedded in half a minute, and small enough to be done three times over.
   if (part === 'overlap') return reportOverlap(await measureOverlap(sampleData('2016Q4', ''), scratch))
-  if (part === 'export') return reportExport(measureExport(exportRows, scratch))
+  if (part === 'export') return reportExport(await measureExport(exportRows, scratch))
   if (part === 'page') return reportPage(await measurePage())
   if (part === 'take-home') return reportTakeHome(await measureTakeHome(scratch))
   if (part === 'scale') return reportScale(await measureScale(data, sizes, { results: values.results, scratch }))

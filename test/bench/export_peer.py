@@ -13,7 +13,7 @@ frame.attrs = {}
 for name in ("call_date", "sentence_date"):
     frame[name] = pd.to_datetime(frame[name])
 loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-start = time.perf_counter()
+start, used = time.perf_counter(), time.process_time()
 if kind == "csv":
     frame.to_csv(file, index=False)
 elif kind == "jsonl":
@@ -25,6 +25,6 @@ else:
     frame[texts] = frame[texts].fillna("")
     frame["repeated"] = frame["repeated"].astype("int8")
     frame.to_stata(file, version=118, write_index=False, convert_strl=["text"])
-seconds = time.perf_counter() - start
+seconds, cpu = time.perf_counter() - start, time.process_time() - used
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"seconds": seconds, "bytes": os.path.getsize(file), "peak": peak / 1024, "loaded": loaded / 1024}))
+print(json.dumps({"seconds": seconds, "cpuSeconds": cpu, "bytes": os.path.getsize(file), "peak": peak / 1024, "loaded": loaded / 1024}))

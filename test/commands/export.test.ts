@@ -312,6 +312,18 @@ onBothDatabases('an export', open => {
     expect(readdirSync(folder).filter(name => name.endsWith('.part'))).toEqual([])
   })
 
+  it('is what the name of the file says, and says what is out of date of the quarters', async () => {
+    await sql`
+      insert into work (stage, quarter, firm_id, state)
+      values ('novelty', '2016Q4', 'X', 'stale'), ('index', '2016Q4', '*', 'stale')`
+    const named = await quarterdeck(['export', '--what', 'themes', '--output', 'named.CSV'], options)
+    expect(named).toMatchObject({ code: 0, stderr: expect.not.stringContaining('out of date') }) // themes show nothing of it
+    expect(readFileSync(join(folder, 'named.CSV'), 'utf8')).toMatch(/^quarter,theme_id,/)
+    const { stderr } = await quarterdeck(['export', '--output', 'stale.jsonl', '--quarter', '2016Q4'], options)
+    expect(stderr).toMatch(/2016Q4: novelty is not done, or out of date, .*: make quarter Q=2016Q4/)
+    await sql`delete from work where firm_id = 'X' or stage = 'index'`
+  })
+
   it('goes as text to standard output where that is asked for', async () => {
     const words = ['export', '--what', 'themes', '--format', 'csv', '--quarter', '2016Q4', '--stdout']
     const { code, stdout } = await quarterdeck(words, options)
@@ -362,6 +374,9 @@ describe('a wish that cannot be met', () => {
     { flags: { stdout: true }, says: /parquet is no text/ },
     { flags: { format: 'csv', stdout: true, output: 'x' }, says: /--stdout and --output exclude each other/ },
     { flags: { format: 'csv', stdout: true, json: true }, says: /--stdout and --json exclude each other/ },
+    { flags: { output: 'panel.xlsx' }, says: /panel.xlsx is called .xlsx, and this would be parquet/ },
+    { flags: { output: 'panel.csv', format: 'dta' }, says: /panel.csv is called .csv, and this would be dta/ },
+    { flags: { what: 'downstream', output: 'themes.csv' }, says: /themes.csv is called .csv, and this would be json/ },
     { flags: { format: 'xls' }, says: /one of parquet, csv, dta, jsonl/ },
     { flags: { what: 'downstream', format: 'csv' }, says: /one of json/ },
     { flags: { what: 'firms' }, says: /one of panel, themes, topics, sentences, downstream/ },

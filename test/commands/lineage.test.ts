@@ -2,7 +2,7 @@
 
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { followLineage } from '../../commands/lineage.ts'
-import { readTrends } from '../../commands/trends.ts'
+import { describeTrends, readTrends } from '../../commands/trends.ts'
 import type { Database } from '../../lib/db/connect.ts'
 import { lineageIdsOf } from '../../lib/db/lineage.ts'
 import { dropQuarter, ensureQuarter } from '../../lib/db/quarters.ts'
@@ -235,6 +235,18 @@ onBothDatabases('lineage', open => {
           '2023Q3/lending',
         ])
       await expect(readTrends(sql, '2023Q3/nothing')).rejects.toThrow('the database has no theme 2023Q3/nothing')
+    })
+
+    it('marks where themes merged, and has the newest quarters where a terminal is narrow', async () => {
+      for (const quarter of QUARTERS) await write(sql, quarter)
+      await followLineage(sql)
+      const trends = await readTrends(sql)
+      const wide = describeTrends(trends, 'firms', 40, undefined)
+      expect(wide).toMatch(/both +2022Q4\/cloud +75\.0 % +\*100\.0 % +100\.0 %/)
+      expect(wide).toContain('* here several themes merged')
+      const narrow = describeTrends(trends, 'firms', 40, 50)
+      expect(narrow.split('\n')[0]).toMatch(/^share of firms +lineage +2023Q2 +2023Q3$/)
+      expect(narrow).toContain('quarters before 2023Q2 with --csv')
     })
 
     it('says what to run where there is nothing to show', async () => {

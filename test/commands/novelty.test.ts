@@ -198,15 +198,13 @@ onBothServers('novelty', start => {
     expect(await rowsOf(sql, QUARTER)).toEqual(first)
   })
 
-  it('refuses while an earlier call is still to be clustered, and says what to do', async () => {
+  it('passes over an earlier call that is still to be clustered, and does the firm again when it is', async () => {
     await sql`update work set state = 'stale' where stage = 'cluster-firm' and quarter = '2024Q2' and firm_id = 'ALDH'`
-    await sql`update work set state = 'stale' where stage = 'novelty' and quarter = ${QUARTER} and firm_id = 'ALDH'`
-    await expect(compare(QUARTER)).rejects.toMatchObject({
-      message: expect.stringMatching(/needs cluster-firm of 2024Q2 first: 1 /),
-      hint: 'make quarter Q=2024Q2',
-    })
+    expect(await compare(QUARTER)).toMatchObject({ firms: 1 })
+    expect(await rowsOf(sql, QUARTER)).not.toEqual(first)
     await clusterFirms(sql, { quarter: '2024Q2', threads: 2 })
-    await compare(QUARTER)
+    expect(await toDo(sql, QUARTER)).toHaveLength(1)
+    expect(await compare(QUARTER)).toMatchObject({ firms: 1 })
     expect(await rowsOf(sql, QUARTER)).toEqual(first)
   })
 

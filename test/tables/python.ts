@@ -1,4 +1,4 @@
-// The readers that files are taken home to: pandas, pyarrow, DuckDB and statsmodels, in the Python that `npm run test:setup`
+// The readers that files are taken home to: pandas, pyarrow and DuckDB, in the Python that `npm run test:setup`
 // prepares. Absent, their tests skip; in CI they fail.
 
 import { execFile } from 'node:child_process'
@@ -12,9 +12,7 @@ const python = join(root, '.venv/bin/python')
 function isThere(): boolean {
   const libraries = join(root, '.venv/lib')
   const found = (existsSync(libraries) ? readdirSync(libraries) : []).some(version =>
-    ['pandas', 'pyarrow', 'duckdb', 'statsmodels'].every(name =>
-      existsSync(join(libraries, version, 'site-packages', name)),
-    ),
+    ['pandas', 'pyarrow', 'duckdb'].every(name => existsSync(join(libraries, version, 'site-packages', name))),
   )
   if (!found && process.env.CI) throw new Error('no pandas for the tests: npm run test:setup')
   return found
