@@ -51,9 +51,7 @@ onBothServers('a new database', start => {
     expect(await query(sql, 'select version, file from schema_versions order by version')).toEqual(migrations())
     const parts = await sql<{ name: string }[]>`
       select relname as name from pg_inherits join pg_class on pg_class.oid = inhrelid where relkind = 'r'`
-    expect(parts.map(part => part.name).sort()).toEqual(
-      PARTITIONED.map(table => partitionName(table, '2031Q1')).sort(),
-    )
+    expect(parts.map(part => part.name).sort()).toEqual(PARTITIONED.map(table => partitionName(table, '2031Q1')).sort())
   }, 100_000)
 
   it('that is up to date is left as it is', async () => {
