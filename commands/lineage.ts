@@ -271,12 +271,12 @@ function describe(
     { title: 'cosine', align: 'right' as const },
     { title: 'forward', align: 'right' as const },
     { title: 'back', align: 'right' as const },
-    { title: 'firms in both (by chance)', align: 'right' as const },
+    { title: 'firms', align: 'right' as const },
   ]
   return [
     renderTable(titles, rows, columns),
     'forward: share of the earlier theme’s topics that would belong to the later one; back: the other way round. ' +
-      'More than half, in either direction, is a link.',
+      'More than half, in either direction, is a link. firms: with a topic in both, and how many chance would bring.',
   ].join('\n\n')
 }
 
