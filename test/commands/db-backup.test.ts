@@ -50,6 +50,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+const COMPARISONS = { sentence_novelty: null, topic_novelty: null, theme_lineage: null, theme_links: null }
+
 function onServer(): Options {
   return { home: target.home, env: { DATABASE_URL: server?.settings.databaseUrl ?? '' } }
 }
@@ -58,13 +60,13 @@ function using<Result>({ home, env = {} }: Options, use: (sql: Database) => Prom
   return withDatabase({ ...readSettings(env), home }, use)
 }
 
-/** What a backup has to bring: the data, and what is done of it. */
+/** What a backup has to bring: the data, and what is done of it. What compares quarters each database makes of its own. */
 function contents(options: Options) {
   return using(options, async sql => ({
-    data: await fingerprints(sql),
+    data: { ...(await fingerprints(sql)), ...COMPARISONS },
     work: await sql`
       select stage, quarter, firm_id, state, recipe, units, error from work
-      where stage <> 'index' order by stage, quarter, firm_id`,
+      where stage not in ('index', 'novelty', 'lineage') order by stage, quarter, firm_id`,
     answers: await sql`select * from chat_answers order by prompt_hash`,
     runs: await sql`
       select command, quarter, options, model, seed, worker, started_at, finished_at, counts
@@ -96,7 +98,8 @@ async function emptied(options: Options): Promise<void> {
       'settings',
     ])
       await sql`delete from ${sql(table)}`
-    for (const table of ['sentences', 'sentence_vectors', 'topic_sentences']) await sql`truncate ${sql(table)}`
+    for (const table of ['sentences', 'sentence_vectors', 'topic_sentences', 'sentence_novelty'])
+      await sql`truncate ${sql(table)}`
   })
 }
 
@@ -194,13 +197,16 @@ describe('a restore', () => {
     expect(await contents(target)).toEqual(before)
   })
 
-  it('makes a quarter that the steps have nothing to do in but its index, which is then built', async () => {
+  it('makes a quarter that has its indexes and comparisons left to do, which are then made', async () => {
     const status = JSON.parse(await succeed(['status', '--quarter', '2024Q3', '--json'], target))
     const states = status.quarters[0].steps.map((one: { step: string; state: string }) => [one.step, one.state])
     expect(Object.fromEntries(states)).toEqual({
       ...{ ingest: 'done', embed: 'done', 'cluster-firm': 'done', 'name-topics': 'done', aggregate: 'done' },
-      index: 'stale',
+      ...{ index: 'stale', novelty: 'pending', lineage: 'pending' },
     })
+    for (const verb of ['novelty', 'lineage']) await succeed([verb, '--quarter', '2024Q3'], target)
+    const told = 'select count(*)::int as themes from theme_lineage'
+    expect(await succeed(['sql', told, '--csv'], target)).toBe(await succeed(['sql', told, '--csv'], source))
     await succeed(['index', '--quarter', '2024Q3'], target)
     expect(await succeed(['search', 'destocking', '--quarter', '2024Q3', '--firm', 'VSTL'], target)).toMatch(/VSTL/)
     // What is replaced has lost its index.

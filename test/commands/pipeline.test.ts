@@ -218,7 +218,7 @@ onBothServers('the sample quarter', start => {
       const before = await prints()
       for (const verb of STEPS) expect(await step(verb)).toMatch(/nothing left to do|0 calls loaded, 14 unchanged/)
       expect(await prints()).toEqual(before)
-      expect(Object.values(await statusOf())).toEqual(Array(6).fill('done'))
+      expect(Object.values(await statusOf())).toEqual(STEPS.map(() => 'done'))
     })
 
     it('gives the same rows from nothing in another folder, with another number of threads', async () => {
@@ -240,11 +240,13 @@ onBothServers('the sample quarter', start => {
         'name-topics': 'stale',
         aggregate: 'stale',
         index: 'done',
+        novelty: 'stale',
+        lineage: 'stale',
       })
       // With the usual recipe again the firm is what it was, and the later steps do just what is stale.
       expect(await step('cluster-firm')).toMatch(/1 firm in/)
       expect(await step('name-topics')).toMatch(/1 firm in/)
-      await step('aggregate')
+      for (const verb of ['aggregate', 'novelty', 'lineage']) await step(verb)
       expect(await prints()).toEqual(whole)
     })
 
@@ -267,7 +269,9 @@ onBothServers('the sample quarter', start => {
       select (select count(*)::int from sentence_vectors where firm_id = 'GPEL') as vectors,
         (select count(*)::int from topic_sentences where firm_id = 'GPEL') as members`)
       expect([vectors, members]).toEqual([0, 0])
-      const hits = JSON.parse(await succeed(['search', 'storm crews', '--firm', 'GPEL', '--json'], options))
+      const hits = JSON.parse(
+        await succeed(['search', 'storm crews', '--firm', 'GPEL', '--by', 'meaning', '--json'], options),
+      )
       expect(hits.sentences).toEqual([])
       // And back: everything is as it was.
       for (const verb of STEPS) await step(verb)
@@ -294,7 +298,7 @@ onBothServers('the sample quarter', start => {
         select command, count(*)::int as processes, sum((counts->>'firms')::int)::int as firms from runs
         where run_id > ${last} group by 1 order by command collate "C"`),
       ).toEqual([...shared].sort().map(command => ({ command, processes: 2, firms: 14 })))
-      for (const verb of ['aggregate', 'index']) await step(verb)
+      for (const verb of ['aggregate', 'index', 'novelty', 'lineage']) await step(verb)
       expect(await prints()).toEqual(whole)
     }, 200_000)
   })
