@@ -8,6 +8,7 @@ import { readSettings } from '../../lib/settings.ts'
 import { type ChatServer, startChatServer, subjects } from '../chat-server.ts'
 import { onBothServers, optionsFor } from '../db/both-databases.ts'
 import { type MetadataServer, startMetadataServer, TERMINATION } from '../metadata-server.ts'
+import { bringQuarter } from '../ready-quarter.ts'
 import { fingerprints, isRunning, type Options, quarterdeck, running, STEPS, stepWords, succeed } from '../run.ts'
 
 const QUARTER = '2024Q3'
@@ -19,7 +20,7 @@ onBothServers('told to leave,', (startServer, name) => {
   let undisturbed: Record<string, string>
   beforeAll(async () => {
     options = optionsFor(await startServer())
-    for (const verb of STEPS) await succeed(step(verb), options)
+    await withDatabase(settings(), bringQuarter)
     undisturbed = await rowsNow()
   }, 100_000)
   let chat: ChatServer | undefined
@@ -50,7 +51,9 @@ onBothServers('told to leave,', (startServer, name) => {
     return { ...run, chat, withModel }
   }
 
-  it.each(STEPS)('%s leaves nothing in hand, and the next run ends with the rows of an undisturbed one', async verb => {
+  // What compares quarters is a moment's work here; it is killed and run again in novelty.test.ts and lineage.test.ts.
+  const verbs = STEPS.filter(verb => verb !== 'novelty' && verb !== 'lineage')
+  it.each(verbs)('%s leaves nothing in hand, and the next run ends with the rows of an undisturbed one', async verb => {
     // A step may be over before it hears; then it is begun again.
     for (;;) {
       if (verb !== 'ingest') await ask(`update work set state = 'stale' where stage = '${verb}'`)

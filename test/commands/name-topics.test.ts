@@ -2,6 +2,8 @@
 // the limit, no key anywhere, and whatever goes wrong costs a name and never the run.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { withDatabase } from '../../lib/db/open.ts'
+import { readSettings } from '../../lib/settings.ts'
 import {
   type Asked,
   after,
@@ -21,7 +23,8 @@ import {
   subjectsAs,
   trickles,
 } from '../chat-server.ts'
-import { type Outcome, quarterdeck, scratchHome, start, stepWords, succeed } from '../run.ts'
+import { bringQuarter } from '../ready-quarter.ts'
+import { type Outcome, quarterdeck, scratchHome, start, succeed } from '../run.ts'
 
 const KEY = 'xai-secret-0123456789'
 const QUARTER = '2024Q3'
@@ -33,8 +36,7 @@ let behave: (asked: Asked) => Reaction
 
 beforeAll(async () => {
   server = await startChatServer(asked => behave(asked))
-  for (const verb of ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate'])
-    await succeed(stepWords(verb, QUARTER), { home })
+  await withDatabase({ ...readSettings({}), home }, bringQuarter)
 }, 200_000)
 afterAll(async () => {
   await server.close()
