@@ -24,7 +24,7 @@ import {
 import { placeOf } from '../lib/db/throughputs.ts'
 import { replaceTopicVectors } from '../lib/db/vectors.ts'
 import { ALL_FIRMS, finishWork, openWork, recipeForNow, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
-import { messageOf, UserError } from '../lib/errors.ts'
+import { UserError } from '../lib/errors.ts'
 import { FORCE, JSON_OUTPUT, numberFlag, QUARTER, quarterFlag, switchFlag, wholeNumberFlag } from '../lib/flags.ts'
 import { count, duration, progress, say, spent, thousands, warn } from '../lib/log.ts'
 import type { Neighbors } from '../lib/math/neighbors.ts'
@@ -39,7 +39,7 @@ import {
 } from '../lib/math/themes.ts'
 import { type Asker, openAsker, promptHash } from '../lib/model/ask-once.ts'
 import { type Embedder, openEmbedder } from '../lib/model/embedder.ts'
-import { DEVICE_PAYS, nearestNeighborsOnDevice } from '../lib/model/nearest.ts'
+import { neighborsWherePays } from '../lib/model/nearest.ts'
 import { openPool } from '../lib/pool.ts'
 import { keywordName, keywordSummary, uniqueNames } from '../lib/text/names.ts'
 import { askForNames, type NamesFound, themeQuestions } from '../lib/text/naming.ts'
@@ -332,26 +332,13 @@ async function cluster(job: ThemeJob, threads: number): Promise<Themes> {
   }
 }
 
-/**
- * Many topics have their neighbours found on the device that embeds; the answer is the same, only sooner. So a device that
- * fails costs time and no result: undefined leaves them to the plain kernel, as for few topics.
- */
+/** Many topics have their neighbours found on the device that embeds. */
 export async function neighborsFor(
   job: ThemeJob,
   threads: number,
-  onDevice: typeof nearestNeighborsOnDevice = nearestNeighborsOnDevice,
+  onDevice?: Parameters<typeof neighborsWherePays>[4],
 ): Promise<Neighbors | undefined> {
-  if (job.n < DEVICE_PAYS) return undefined
-  const question = firstNeighborhoods(job)
-  const shown = progress('aggregate: neighbours', question.n, 'topics')
-  try {
-    return await onDevice(question, { threads, onRows: shown.step })
-  } catch (error) {
-    warn(`the device failed to find neighbours, the slower plain kernel finds them: ${messageOf(error)}`)
-    return undefined
-  } finally {
-    shown.end()
-  }
+  return await neighborsWherePays('aggregate', job.n, () => firstNeighborhoods(job), threads, onDevice)
 }
 
 async function describe(

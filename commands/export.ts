@@ -19,11 +19,11 @@ import type { Stage } from '../lib/db/work.ts'
 import { UsageError } from '../lib/errors.ts'
 import { choiceFlag, JSON_OUTPUT, optionalQuarterFlag, switchFlag, textFlag } from '../lib/flags.ts'
 import { count, duration, type Progress, progress, say, thousands, warn } from '../lib/log.ts'
+import { createFile, type NewFile } from '../lib/new-file.ts'
 import { codebookText } from '../lib/tables/codebook.ts'
 import { downstreamWriter } from '../lib/tables/downstream.ts'
 import { exportedTable, takenNames } from '../lib/tables/exported.ts'
 import { FORMATS, type Format, openWriter } from '../lib/tables/formats.ts'
-import { createFile, type NewFile } from '../lib/tables/new-file.ts'
 import { columnName, type Facts, type Sink } from '../lib/tables/table.ts'
 
 const WHAT = ['panel', 'themes', 'topics', 'sentences', 'downstream'] as const

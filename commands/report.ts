@@ -14,11 +14,10 @@ import { readReport } from '../lib/db/report.ts'
 import { messageOf, UserError } from '../lib/errors.ts'
 import { JSON_OUTPUT, QUARTER, quarterFlag, switchFlag, textFlag, wholeNumberFlag } from '../lib/flags.ts'
 import { beforeLeaving } from '../lib/leaving.ts'
-import { count, duration, progress, say, warn } from '../lib/log.ts'
+import { count, duration, progress, say } from '../lib/log.ts'
 import { MAP_RECIPE, type MapJob, mapNeighborhoods, placesOnMap } from '../lib/math/map.ts'
-import type { Neighbors } from '../lib/math/neighbors.ts'
 import { seedFrom } from '../lib/math/random.ts'
-import { DEVICE_PAYS, nearestNeighborsOnDevice } from '../lib/model/nearest.ts'
+import { neighborsWherePays } from '../lib/model/nearest.ts'
 import { openFile } from '../lib/open-file.ts'
 import type { ReportData } from '../lib/page/report-data.ts'
 import { renderPage } from '../lib/page/write-page.ts'
@@ -143,7 +142,7 @@ const LOOK_MILLISECONDS = 500
 
 // In a worker: the connection has to be kept alive meanwhile. m, two cores: 2,673 topics .6 s, 10,000 1.3 s, 60,000 16 s.
 async function drawMap(job: MapJob, threads: number): Promise<Float32Array> {
-  const neighbors = await neighborsFor(job, threads)
+  const neighbors = await neighborsWherePays('report', job.n, () => mapNeighborhoods(job), threads)
   const epochsDone = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   const bar = progress('report: map', MAP_RECIPE.epochs, 'epochs')
   let told = 0
@@ -159,21 +158,6 @@ async function drawMap(job: MapJob, threads: number): Promise<Float32Array> {
     clearInterval(timer)
     bar.end()
     await pool.close()
-  }
-}
-
-/** As `aggregate` finds them: by the device where topics are many; where it fails, the plain kernel finds the same. */
-async function neighborsFor(job: MapJob, threads: number): Promise<Neighbors | undefined> {
-  if (job.n < DEVICE_PAYS) return undefined
-  const question = mapNeighborhoods(job)
-  const bar = progress('report: neighbours', question.n, 'topics')
-  try {
-    return await nearestNeighborsOnDevice(question, { threads, onRows: bar.step })
-  } catch (error) {
-    warn(`the device failed to find neighbours, the slower plain kernel finds them: ${messageOf(error)}`)
-    return undefined
-  } finally {
-    bar.end()
   }
 }
 

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Queries } from '../lib/db/connect.ts'
 import { stopDatabase } from '../lib/db/embedded/start.ts'
+import { STAGES } from '../lib/db/work.ts'
 
 export const root = fileURLToPath(new URL('../', import.meta.url))
 const door = join(root, 'bin/quarterdeck.mjs')
@@ -83,16 +84,7 @@ export function scratchHome(): { home: string; remove(): Promise<void> } {
   }
 }
 
-export const STEPS = [
-  'ingest',
-  'embed',
-  'cluster-firm',
-  'name-topics',
-  'aggregate',
-  'index',
-  'novelty',
-  'lineage',
-] as const
+export const STEPS = STAGES
 
 export function sample(quarter: string): string {
   return join(root, 'data/samples', quarter)

@@ -10,6 +10,7 @@ import { brotliCompress, brotliDecompress, constants } from 'node:zlib'
 import { messageOf, UserError } from '../errors.ts'
 import { beforeLeaving } from '../leaving.ts'
 import { progress, thousands } from '../log.ts'
+import { refuseTaken, refuseToWrite } from '../new-file.ts'
 import type { Rows } from './copy-out.ts'
 import type { BoundModel } from './model-binding.ts'
 
@@ -63,7 +64,7 @@ export async function createBackup(file: string): Promise<BackupWriter> {
   // What a killed backup left is deleted and not written over: whoever still writes to it goes on with a file of no name.
   await rm(unfinished, { force: true }).catch(() => {})
   // For its owner alone, as the embedded database is.
-  const handle = await open(unfinished, 'wx', 0o600).catch(error => refuseToWrite(file, error))
+  const handle = await open(unfinished, 'wx', 0o600).catch(error => refuse(file, error))
   const { ino } = await handle.stat()
   const hash = createHash('sha256')
   let bytes = 0
@@ -80,7 +81,7 @@ export async function createBackup(file: string): Promise<BackupWriter> {
 
   async function append(data: Buffer): Promise<void> {
     hash.update(data)
-    await handle.appendFile(data).catch(error => refuseToWrite(file, error))
+    await handle.appendFile(data).catch(error => refuse(file, error))
     bytes += data.length
   }
 
@@ -105,7 +106,7 @@ export async function createBackup(file: string): Promise<BackupWriter> {
         isFinished = true
         await syncFolder(file)
       } catch (error) {
-        refuseToWrite(file, error)
+        refuse(file, error)
       }
       return bytes
     },
@@ -116,14 +117,6 @@ export async function createBackup(file: string): Promise<BackupWriter> {
       leaving.forget()
     },
   }
-}
-
-async function refuseTaken(file: string): Promise<void> {
-  if ((await stat(file).catch(() => undefined)) === undefined) return
-  throw new UserError(
-    `${file} is there already, and a backup takes the place of nothing`,
-    'give another name, or remove that one first',
-  )
 }
 
 function pieceHead(rows: number, data: Buffer): Buffer {
@@ -140,28 +133,8 @@ async function syncFolder(file: string): Promise<void> {
   await folder.close()
 }
 
-function refuseToWrite(file: string, error: unknown): never {
-  const folder = dirname(resolve(file))
-  const options = { cause: error }
-  const what = `the backup ${file} cannot be written`
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-    case 'EFBIG':
-      throw new UserError(
-        `${what}: no room is left for it`,
-        `make room (df -h ${folder}) or give another place`,
-        options,
-      )
-    case 'ENOENT':
-      throw new UserError(`${what}: there is no folder ${folder}`, `make it: mkdir -p ${folder}`, options)
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      throw new UserError(`${what}: this user may not write there`, `look who may: ls -ld ${folder}`, options)
-    default:
-      throw new UserError(`${what}: ${messageOf(error)}`, 'give another place', options)
-  }
+function refuse(file: string, error: unknown): never {
+  refuseToWrite(file, error, `the backup ${file}`)
 }
 
 export type Backup = {

@@ -2,6 +2,8 @@
 // Starts the thread (onnxruntime blocks the one it runs on) and waits; knows nothing of onnxruntime.
 
 import { Worker } from 'node:worker_threads'
+import { messageOf } from '../errors.ts'
+import { progress, warn } from '../log.ts'
 import type { Neighbors } from '../math/neighbors.ts'
 import { keepLibrariesQuiet } from '../settings.ts'
 import type { Question } from './nearest-exactly.ts'
@@ -41,5 +43,29 @@ export async function nearestNeighborsOnDevice(
     })
   } finally {
     await worker.terminate()
+  }
+}
+
+/**
+ * The same where there are so many rows that it pays; undefined leaves them to the plain kernel. The answer is the same, only
+ * sooner, so a device that fails costs time and no result. `verb`: whose progress is shown.
+ */
+export async function neighborsWherePays(
+  verb: string,
+  rows: number,
+  question: () => Question,
+  threads: number,
+  onDevice: typeof nearestNeighborsOnDevice = nearestNeighborsOnDevice,
+): Promise<Neighbors | undefined> {
+  if (rows < DEVICE_PAYS) return undefined
+  const asked = question()
+  const bar = progress(`${verb}: neighbours`, asked.n, 'topics')
+  try {
+    return await onDevice(asked, { threads, onRows: bar.step })
+  } catch (error) {
+    warn(`the device failed to find neighbours, the slower plain kernel finds them: ${messageOf(error)}`)
+    return undefined
+  } finally {
+    bar.end()
   }
 }

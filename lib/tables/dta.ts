@@ -3,7 +3,7 @@
 // of each text, so rows go to a scratch file first, which has no name any more and is gone with the process.
 
 import { type FileHandle, open, rm } from 'node:fs/promises'
-import { refuseToWrite } from './new-file.ts'
+import { refuseToWrite } from '../new-file.ts'
 import {
   type Column,
   daysSince1970,

@@ -1,9 +1,9 @@
 // Writes made rows of sentences in one format, in a process of its own, so that its memory is its own; prints what it took.
 // Called by export.ts: format, number of rows, file. The rows are there before the clock runs, and come round again.
 
+import { createFile } from '../../lib/new-file.ts'
 import { exportedTable } from '../../lib/tables/exported.ts'
 import { type Format, openWriter } from '../../lib/tables/formats.ts'
-import { createFile } from '../../lib/tables/new-file.ts'
 import type { Row } from '../../lib/tables/table.ts'
 
 const [format, count, file] = process.argv.slice(2)

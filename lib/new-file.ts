@@ -3,8 +3,8 @@
 
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { messageOf, UserError } from '../errors.ts'
-import { beforeLeaving } from '../leaving.ts'
+import { messageOf, UserError } from './errors.ts'
+import { beforeLeaving } from './leaving.ts'
 
 export type NewFile = {
   write(bytes: Uint8Array | string): Promise<void>
@@ -59,17 +59,18 @@ export async function createFile(file: string, { replaces = false } = {}): Promi
   }
 }
 
-async function refuseTaken(file: string): Promise<void> {
+/** Nothing takes the place of a file that is there. */
+export async function refuseTaken(file: string): Promise<void> {
   if ((await stat(file).catch(() => undefined)) === undefined) return
   throw new UserError(`${file} is there already, and nothing takes its place`, 'give another name, or remove it first')
 }
 
 /** What is wrong with the place of a file, in words for the person. */
-export function refuseToWrite(file: string, error: unknown): never {
+export function refuseToWrite(file: string, error: unknown, called = file): never {
   if (error instanceof UserError) throw error
   const folder = dirname(resolve(file))
   const options = { cause: error }
-  const what = `${file} cannot be written`
+  const what = `${called} cannot be written`
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOSPC':
     case 'EDQUOT':
