@@ -13,6 +13,7 @@ import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
 import {
   replaceThemes,
+  subthemeIdOf,
   type Theme,
   type ThemeTopic,
   type TopicOfQuarter,
@@ -23,15 +24,36 @@ import {
 } from '../lib/db/themes.ts'
 import { placeOf } from '../lib/db/throughputs.ts'
 import { replaceTopicVectors } from '../lib/db/vectors.ts'
-import { ALL_FIRMS, finishWork, openWork, recipeForNow, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
+import {
+  ALL_FIRMS,
+  finishWork,
+  openWork,
+  recipeForNow,
+  requireEarlier,
+  usualRecipe,
+  workOnQuarter,
+} from '../lib/db/work.ts'
 import { UserError } from '../lib/errors.ts'
-import { FORCE, JSON_OUTPUT, numberFlag, QUARTER, quarterFlag, switchFlag, wholeNumberFlag } from '../lib/flags.ts'
+import {
+  FORCE,
+  JSON_OUTPUT,
+  METHODS,
+  type MethodName,
+  methodFlag,
+  numberFlag,
+  QUARTER,
+  quarterFlag,
+  switchFlag,
+  wholeNumberFlag,
+} from '../lib/flags.ts'
 import { count, duration, progress, say, spent, thousands, warn } from '../lib/log.ts'
 import type { Neighbors } from '../lib/math/neighbors.ts'
 import { seedFrom } from '../lib/math/random.ts'
 import {
   fewestForThemes,
   firstNeighborhoods,
+  stepsOfThemes,
+  THEME_COMMUNITIES,
   THEME_RECIPE,
   type ThemeJob,
   type ThemeRecipe,
@@ -41,6 +63,7 @@ import { type Asker, openAsker, promptHash } from '../lib/model/ask-once.ts'
 import { type Embedder, openEmbedder } from '../lib/model/embedder.ts'
 import { neighborsWherePays } from '../lib/model/nearest.ts'
 import { openPool } from '../lib/pool.ts'
+import { methodNameOf } from '../lib/text/firm-topics.ts'
 import { keywordName, keywordSummary, uniqueNames } from '../lib/text/names.ts'
 import { askForNames, type NamesFound, themeQuestions } from '../lib/text/naming.ts'
 import { describeThemes, type ThemeDraft } from '../lib/text/theme-drafts.ts'
@@ -54,13 +77,26 @@ export const command: Command = {
   verb: 'aggregate',
   summary: "Cluster the topics of a quarter's firms into themes",
   about:
-    'Embeds the name and keywords of every topic and clusters them across firms (UMAP, then HDBSCAN, settings scaled to ' +
-    'the number of topics). A theme of more than 15 % of the topics is split again; a topic ' +
+    'Embeds the name and keywords of every topic and clusters them across firms, by UMAP and HDBSCAN or, with --method ' +
+    'communities, by Leiden communities of the graph that UMAP begins with, which leave fewer in none and have parts; a quarter ' +
+    'stays with the method of its themes, or of its topics where it has none. Settings are scaled to the number of topics. A theme of more than 15 % of the topics is split again; a topic ' +
     'that is no nearer to its theme than chance would bring it leaves it; a topic in none is given to the ' +
     'nearest theme when it lies as near as its own do, and marked so. Doubtful themes are flagged, never dropped.',
   flags: [
     QUARTER,
     FORCE,
+    {
+      name: 'method',
+      value: 'METHOD',
+      summary: METHODS.join(' or '),
+      default: "that of the quarter's themes, else of its topics",
+    },
+    {
+      name: 'resolution',
+      value: 'N',
+      summary: 'The higher, the more and smaller themes (communities)',
+      default: String(THEME_COMMUNITIES.resolution),
+    },
     {
       name: 'min-cluster-size',
       value: 'N',
@@ -77,18 +113,28 @@ export const command: Command = {
     { name: 'seed', value: 'N', summary: 'Seed of all chance', default: String(SEED) },
     JSON_OUTPUT,
   ],
-  examples: ['aggregate --quarter 2024Q3'],
+  examples: ['aggregate --quarter 2024Q3', 'aggregate --quarter 2024Q3 --method communities'],
   async run({ flags, settings, print }) {
     const quarter = quarterFlag(flags)
-    const recipe: ThemeRecipe = {
-      ...THEME_RECIPE,
+    const ofBoth = {
       minClusterSize: wholeNumberFlag(flags, 'min-cluster-size', THEME_RECIPE.minClusterSize, 3, 1000),
       largestShare: numberFlag(flags, 'largest-share', THEME_RECIPE.largestShare, 0.01, 1),
       giveToNearest: !switchFlag(flags, 'leave-out'),
     }
+    const recipes: Record<MethodName, ThemeRecipe> = {
+      'umap-hdbscan': { ...THEME_RECIPE, ...ofBoth },
+      communities: {
+        ...THEME_COMMUNITIES,
+        ...ofBoth,
+        resolution: numberFlag(flags, 'resolution', THEME_COMMUNITIES.resolution, 0.01, 100),
+      },
+    }
+    const methodGiven = (before?: MethodName) => methodFlag(flags, before, { communities: ['resolution'] })
+    if (flags.method !== undefined) methodGiven() // what cannot be is said before the database is opened
     const seed = wholeNumberFlag(flags, 'seed', SEED, 0, 2 ** 31 - 1)
     await withDatabase(settings, async sql => {
       await requireQuarter(sql, quarter)
+      const recipe = recipes[methodGiven(await methodOfThemes(sql, quarter))]
       const bound = await boundModel(sql)
       if (bound === undefined)
         throw new UserError('the database has no embeddings yet', `quarterdeck embed --quarter ${quarter}`)
@@ -145,6 +191,12 @@ export const command: Command = {
       if (switchFlag(flags, 'json')) print(JSON.stringify({ ...done, naming: asker?.spending() ?? null }))
     })
   },
+}
+
+/** The method by which a quarter's themes were made; where it has none, its topics; undefined where it has neither. */
+async function methodOfThemes(sql: Database, quarter: string): Promise<MethodName | undefined> {
+  const recipe = (await usualRecipe(sql, 'aggregate', quarter)) ?? (await usualRecipe(sql, 'cluster-firm', quarter))
+  return recipe === undefined ? undefined : methodNameOf(JSON.parse(recipe))
 }
 
 export type AggregateOptions = {
@@ -236,20 +288,28 @@ function rowsOf(
   drafts: readonly ThemeDraft[],
   names: readonly ThemeName[],
 ): { themes: Theme[]; memberships: ThemeTopic[] } {
-  const themes = drafts.map(
-    (draft, place): Theme => ({
+  const subthemeOf = new Map<number, string>()
+  const themes = drafts.map((draft, place): Theme => {
+    const themeId = themeIdOf(quarter, place + 1)
+    return {
       ...draft,
       ...names[place],
-      themeId: themeIdOf(quarter, place + 1),
+      themeId,
       topics: draft.members.length,
       representativeSentences: draft.nearest.map(row => topics[row].representativeSentences[0]),
-    }),
-  )
+      subthemes: draft.parts.map(({ members, firms, keywords }, part) => {
+        const subthemeId = subthemeIdOf(themeId, part + 1)
+        for (const row of members) subthemeOf.set(row, subthemeId)
+        return { subthemeId, topics: members.length, firms, keywords }
+      }),
+    }
+  })
   const memberships = drafts.flatMap(({ members }, place) =>
     members.map(
       (row): ThemeTopic => ({
         themeId: themes[place].themeId,
         topicId: topics[row].topicId,
+        subthemeId: subthemeOf.get(row) ?? null,
         probability: found.probabilities[row],
         givenToNearest: found.givenToNearest[row] === 1,
       }),
@@ -314,17 +374,18 @@ const LOOK_MILLISECONDS = 500
 // In a worker: it takes seconds to minutes, in which the leases have to be renewed.
 async function cluster(job: ThemeJob, threads: number): Promise<Themes> {
   const neighbors = await neighborsFor(job, threads)
-  const epochsDone = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
-  const bar = progress('aggregate: layout', job.recipe.epochs, 'epochs')
+  const stepsDone = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
+  const { steps, unit } = stepsOfThemes(job.recipe)
+  const bar = progress('aggregate: clustering', steps, unit)
   let told = 0
   const timer = setInterval(() => {
-    const done = Atomics.load(epochsDone, 0)
+    const done = Atomics.load(stepsDone, 0)
     bar.step(done - told)
     told = done
   }, LOOK_MILLISECONDS)
   const pool = openPool<ThemeJob, Themes>(new URL('../lib/math/themes.ts', import.meta.url), 'clusterThemes', 1)
   try {
-    return await pool.run({ ...job, neighbors, epochsDone })
+    return await pool.run({ ...job, neighbors, stepsDone })
   } finally {
     clearInterval(timer)
     bar.end()
@@ -366,6 +427,7 @@ async function describe(
     d,
     themeOfTopic: found.labels,
     themeCount: found.count,
+    partOfTopic: found.parts,
     largestShare: recipe.largestShare,
     firmsUsingWord: await commonWordsOf(sql, quarter),
     firmCount: firms,

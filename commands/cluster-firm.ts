@@ -16,12 +16,21 @@ import {
   replaceTopics,
   type ShownTopic,
   shownTopics,
+  subtopicIdOf,
   type Topic,
   type TopicCounts,
   topicCounts,
   topicIdOf,
 } from '../lib/db/topics.ts'
-import { type Claim, failWork, finishTogether, openWork, requireEarlier, type Target } from '../lib/db/work.ts'
+import {
+  type Claim,
+  failWork,
+  finishTogether,
+  openWork,
+  requireEarlier,
+  type Target,
+  usualRecipe,
+} from '../lib/db/work.ts'
 import { type PortionSteps, workInPortions } from '../lib/db/work-in-portions.ts'
 import { messageOf, UserError } from '../lib/errors.ts'
 import {
@@ -30,6 +39,9 @@ import {
   FOLLOW,
   FORCE,
   JSON_OUTPUT,
+  METHODS,
+  type MethodName,
+  methodFlag,
   numberFlag,
   QUARTER,
   quarterFlag,
@@ -38,14 +50,18 @@ import {
   wholeNumberFlag,
 } from '../lib/flags.ts'
 import { count, duration, progress, say, thousands, warn } from '../lib/log.ts'
-import { NOISE } from '../lib/math/engine.ts'
+import { FIRM_RESOLUTION, NOISE } from '../lib/math/engine.ts'
 import { openPool, type Pool } from '../lib/pool.ts'
 import {
+  COMMUNITIES_RECIPE,
+  type CommunitiesRecipe,
   type FirmClusterRecipe,
   type FirmJob,
   type FirmTopics,
   firmJobOf,
+  methodNameOf,
   STANDARD_RECIPE,
+  type UmapRecipe,
 } from '../lib/text/firm-topics.ts'
 import { renderTable } from '../lib/text/table.ts'
 
@@ -53,9 +69,12 @@ export { STANDARD_RECIPE }
 
 export const command: Command = {
   verb: 'cluster-firm',
-  summary: "Cluster each firm's sentences into topics (UMAP, then HDBSCAN)",
+  summary: "Cluster each firm's sentences into topics",
   about:
-    'Clusters the sentences of each firm that has no topics yet, or whose sentences changed. Talk is left out. The same ' +
+    'Clusters the sentences of each firm that has no topics yet, or whose sentences changed. Talk is left out. By UMAP and ' +
+    'HDBSCAN, or with --method communities by Leiden communities of the graph that UMAP begins with: steadier, faster, less ' +
+    'noise, and large topics come with their parts (docs/method.md says when to use which). A quarter stays with the method it ' +
+    'was clustered by until another is asked for. The same ' +
     'sentences give the same topics, whatever the number of threads. Another recipe than last time clusters again. ' +
     'A firm with fewer than 12 different sentences (twice the fewest of a topic) has no topics: all is noise. ' +
     'With --reassign-noise a noise sentence also gets a second label, the topic whose centroid is nearest by cosine, where ' +
@@ -67,15 +86,39 @@ export const command: Command = {
     FORCE,
     FOLLOW,
     {
+      name: 'method',
+      value: 'METHOD',
+      summary: `${METHODS.join(' or ')}`,
+      default: `the quarter's, else ${METHODS[0]}`,
+    },
+    {
       name: 'engine',
       value: 'ENGINE',
       summary: 'exact: our own UMAP and HDBSCAN; libraries: umap-js and hdbscan-ts, kept for comparison',
       default: 'exact',
     },
     numberSetting('min-cluster-size', 'Fewest sentences of a topic', STANDARD_RECIPE.minClusterSize),
+    {
+      name: 'neighbors',
+      value: 'N',
+      summary: 'Neighbours a sentence is placed by, itself counted',
+      default: `${STANDARD_RECIPE.nNeighbors}, or ${COMMUNITIES_RECIPE.nNeighbors} with communities`,
+    },
+    {
+      name: 'resolution',
+      value: 'N',
+      summary:
+        'The higher, the more and smaller topics (communities); steadiest: for each firm that of 1 to 2 whose topics change ' +
+        'least without a tenth of its sentences',
+      default: String(COMMUNITIES_RECIPE.resolution),
+    },
+    numberSetting(
+      'least-membership',
+      'Least share of its ties that a sentence has inside its topic (communities)',
+      COMMUNITIES_RECIPE.leastMembership,
+    ),
     numberSetting('min-samples', 'Neighbours that make a point dense (HDBSCAN)', STANDARD_RECIPE.minSamples),
     { name: 'selection', value: 'METHOD', summary: 'leaf: many even topics; eom: fewer, uneven ones', default: 'leaf' },
-    numberSetting('neighbors', 'Neighbours a sentence is placed by (UMAP)', STANDARD_RECIPE.nNeighbors),
     numberSetting('components', 'Dimensions it is placed in (UMAP)', STANDARD_RECIPE.nComponents),
     numberSetting('min-dist', 'Least distance of two points there (UMAP)', STANDARD_RECIPE.minDist),
     numberSetting('epochs', 'Steps of placing up to 125 sentences, more for more (UMAP)', STANDARD_RECIPE.epochs),
@@ -99,14 +142,18 @@ export const command: Command = {
     'cluster-firm --quarter 2024Q3',
     'cluster-firm --quarter 2016Q4 --firm MU --force',
     'cluster-firm --quarter 2024Q3 --reassign-noise',
+    'cluster-firm --quarter 2024Q3 --method communities',
     'cluster-firm --quarter 2024Q3 --follow',
   ],
   async run({ flags, settings, print, columns }) {
     const quarter = quarterFlag(flags)
-    const recipe = recipeFromFlags(flags)
+    const recipes = recipesFromFlags(flags)
+    const methodGiven = (before?: MethodName) => methodFlag(flags, before, SETTINGS_OF)
+    if (flags.method !== undefined) methodGiven() // what cannot be is said before the database is opened
     const wantedFirm = textFlag(flags, 'firm')
     await withDatabase(settings, async sql => {
       await requireQuarter(sql, quarter)
+      const recipe = recipes[methodGiven(await methodOfTopics(sql, quarter))]
       const firmId = wantedFirm === undefined ? undefined : await findFirm(sql, quarter, wantedFirm)
       const [force, follow] = [switchFlag(flags, 'force'), switchFlag(flags, 'follow')]
       const options = { quarter, firmId, force, follow, recipe, threads: settings.threads }
@@ -153,12 +200,16 @@ function topicTable(topics: readonly ShownTopic[], columns: number | undefined):
       { title: 'keywords', wrap: true },
       { title: 'example', wrap: true },
     ],
-    topics.map(topic => [
-      topic.topicId,
-      String(topic.size),
-      ...(given ? [String(topic.reassigned)] : []),
-      topic.keywords.slice(0, 5).join(', '),
-      topic.example,
+    topics.flatMap(({ topicId, size, reassigned, keywords, example, parts }) => [
+      [topicId, String(size), ...(given ? [String(reassigned)] : []), keywords.slice(0, 5).join(', '), example],
+      // Noise is given to a topic, not to a part of it.
+      ...parts.map(part => [
+        `└ ${part.subtopicId.slice(topicId.lastIndexOf('/') + 1)}`,
+        String(part.size),
+        ...(given ? [''] : []),
+        part.keywords.slice(0, 5).join(', '),
+        part.example,
+      ]),
     ]),
     columns,
   )
@@ -168,27 +219,56 @@ function numberSetting(name: string, summary: string, standard: number) {
   return { name, value: 'N', summary, default: String(standard) }
 }
 
-function recipeFromFlags(flags: Parameters<typeof textFlag>[0]): FirmClusterRecipe {
-  const standard = STANDARD_RECIPE
-  return {
-    ...standard,
-    engine: choiceFlag(flags, 'engine', ['exact', 'libraries']),
-    minClusterSize: wholeNumberFlag(flags, 'min-cluster-size', standard.minClusterSize, 2, 1000),
-    minSamples: wholeNumberFlag(flags, 'min-samples', standard.minSamples, 1, 1000),
-    selection: choiceFlag(flags, 'selection', ['leaf', 'eom']),
-    nNeighbors: wholeNumberFlag(flags, 'neighbors', standard.nNeighbors, 2, 1000),
-    nComponents: wholeNumberFlag(flags, 'components', standard.nComponents, 2, 256),
-    minDist: numberFlag(flags, 'min-dist', standard.minDist, 0, 1),
-    epochs: wholeNumberFlag(flags, 'epochs', standard.epochs, 10, 10_000),
-    negativeSampleRate: numberFlag(flags, 'negative-sample-rate', standard.negativeSampleRate, 0, 1000),
-    seed: wholeNumberFlag(flags, 'seed', standard.seed, 0, 2 ** 31 - 1),
+/** Settings of one method that the other has not. */
+const SETTINGS_OF = {
+  'umap-hdbscan': ['engine', 'min-samples', 'selection', 'components', 'min-dist', 'epochs', 'negative-sample-rate'],
+  communities: ['resolution', 'least-membership'],
+} as const
+
+/** The method by which most of a quarter's topics were made; undefined where it has none. */
+async function methodOfTopics(sql: Database, quarter: string): Promise<MethodName | undefined> {
+  const recipe = await usualRecipe(sql, 'cluster-firm', quarter)
+  return recipe === undefined ? undefined : methodNameOf(JSON.parse(recipe))
+}
+
+/** The recipe of each method, all flags checked. */
+function recipesFromFlags(flags: Parameters<typeof textFlag>[0]): {
+  'umap-hdbscan': UmapRecipe
+  communities: CommunitiesRecipe
+} {
+  const [umap, communities] = [STANDARD_RECIPE, COMMUNITIES_RECIPE]
+  const ofBoth = {
+    minClusterSize: wholeNumberFlag(flags, 'min-cluster-size', umap.minClusterSize, 2, 1000),
+    seed: wholeNumberFlag(flags, 'seed', umap.seed, 0, 2 ** 31 - 1),
     reassignNoise:
       textFlag(flags, 'reassign-over') !== undefined
         ? numberFlag(flags, 'reassign-over', 0.5, 0, 1)
         : switchFlag(flags, 'reassign-noise')
-          ? 'as near as its own'
-          : standard.reassignNoise,
+          ? ('as near as its own' as const)
+          : umap.reassignNoise,
     withTalk: switchFlag(flags, 'with-talk'),
+  }
+  return {
+    'umap-hdbscan': {
+      ...umap,
+      ...ofBoth,
+      engine: choiceFlag(flags, 'engine', ['exact', 'libraries']),
+      minSamples: wholeNumberFlag(flags, 'min-samples', umap.minSamples, 1, 1000),
+      selection: choiceFlag(flags, 'selection', ['leaf', 'eom']),
+      nNeighbors: wholeNumberFlag(flags, 'neighbors', umap.nNeighbors, 2, 1000),
+      nComponents: wholeNumberFlag(flags, 'components', umap.nComponents, 2, 256),
+      minDist: numberFlag(flags, 'min-dist', umap.minDist, 0, 1),
+      epochs: wholeNumberFlag(flags, 'epochs', umap.epochs, 10, 10_000),
+      negativeSampleRate: numberFlag(flags, 'negative-sample-rate', umap.negativeSampleRate, 0, 1000),
+    },
+    communities: {
+      ...communities,
+      ...ofBoth,
+      nNeighbors: wholeNumberFlag(flags, 'neighbors', communities.nNeighbors, 2, 1000),
+      resolution:
+        flags.resolution === 'steadiest' ? 'steadiest' : numberFlag(flags, 'resolution', FIRM_RESOLUTION, 0.01, 100),
+      leastMembership: numberFlag(flags, 'least-membership', communities.leastMembership, 0, 1),
+    },
   }
 }
 
@@ -307,29 +387,48 @@ function jobOf(quarter: string, input: FirmInput, recipe: FirmClusterRecipe, bac
 }
 
 function topicRows(quarter: string, { firmId, sentences }: FirmInput, found: FirmTopics): FirmTopicRows {
-  const topics = found.topics.map(
-    (topic, number): Topic => ({
-      topicId: topicIdOf(quarter, firmId, number + 1),
+  const subtopicOf = new Map<number, string>()
+  const topics = found.topics.map((topic, number): Topic => {
+    const topicId = topicIdOf(quarter, firmId, number + 1)
+    return {
+      topicId,
       label:
         topic.keywords
           .slice(0, 3)
           .map(keyword => keyword.term)
           .join(', ') || `topic ${number + 1}`,
       size: topic.members.length,
-      keywords: topic.keywords.map(keyword => keyword.term),
-      keywordWeights: topic.keywords.map(keyword => keyword.weight),
+      ...keywordColumns(topic.keywords),
       representativeSentences: topic.representatives.map(row => sentences[row].sentenceId),
       centroid: topic.centroid,
-    }),
-  )
+      subtopics: topic.parts.map(({ members, keywords, representative }, place) => {
+        const subtopicId = subtopicIdOf(topicId, place + 1)
+        for (const row of members) subtopicOf.set(row, subtopicId)
+        return {
+          subtopicId,
+          size: members.length,
+          ...keywordColumns(keywords),
+          representativeSentence: sentences[representative].sentenceId,
+        }
+      }),
+    }
+  })
   const idOf = (topic: number) => (topic === NOISE ? null : topics[topic].topicId)
   const memberships = sentences.map(({ sentenceId }, i) => ({
     sentenceId,
     topicId: idOf(found.topicOfSentence[i]),
+    subtopicId: subtopicOf.get(i) ?? null,
     reassignedTopicId: idOf(found.reassignedTopicOfSentence[i]),
     probability: found.probabilities[i],
   }))
   return { firmId, topics, memberships }
+}
+
+function keywordColumns(keywords: readonly { term: string; weight: number }[]) {
+  return {
+    keywords: keywords.map(keyword => keyword.term),
+    keywordWeights: keywords.map(keyword => keyword.weight),
+  }
 }
 
 // One firm that fails must not stop five thousand; a run in which nothing worked must not look like a success.

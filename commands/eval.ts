@@ -22,7 +22,7 @@ import { seedFrom } from '../lib/math/random.ts'
 import { openPool } from '../lib/pool.ts'
 import { addSentences, coherence, countsFor, diversity, topWords, type WordCounts } from '../lib/text/coherence.ts'
 import type { EvaluationJob, FirmEvaluation } from '../lib/text/firm-evaluation.ts'
-import { type FirmClusterRecipe, STANDARD_RECIPE } from '../lib/text/firm-topics.ts'
+import { type FirmClusterRecipe, methodOf, STANDARD_RECIPE } from '../lib/text/firm-topics.ts'
 import {
   createTalkCounts,
   type NameFigures,
@@ -329,8 +329,7 @@ async function readJob(
   const numbers = new Map<string | null, number>([[null, NOISE]])
   for (const { topicId } of rows) if (!numbers.has(topicId)) numbers.set(topicId, numbers.size - 1)
   return {
-    engine: recipe.engine,
-    recipe,
+    ...methodOf(recipe),
     // Mixed as cluster-firm does.
     seed: seedFrom(recipe.seed, firmId, quarter),
     otherSeed: seedFrom(otherSeed, firmId, quarter),

@@ -2,7 +2,7 @@
 // Here so that the pictures of how-clustering-works.md show what the code does: where a picture's topics are not those that
 // the commands wrote, nothing is drawn. Prints the figures that method.md quotes. Run: npx tsx docs/make-pictures.ts
 
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,13 +12,10 @@ import { embed } from '../commands/embed.ts'
 import { ingest } from '../commands/ingest.ts'
 import { nameTopics } from '../commands/name-topics.ts'
 import { query } from '../commands/sql.ts'
-import { sentencesOfFirm } from '../lib/db/calls.ts'
 import type { Database } from '../lib/db/connect.ts'
 import { stopDatabase } from '../lib/db/embedded/start.ts'
-import { boundModel } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { shownTopics } from '../lib/db/topics.ts'
-import { sentenceVectorsOf } from '../lib/db/vectors.ts'
 import { thousands } from '../lib/log.ts'
 import { adjustedRandIndex } from '../lib/math/agreement.ts'
 import {
@@ -30,7 +27,7 @@ import {
   singleLinkage,
 } from '../lib/math/cluster-tree.ts'
 import { dot } from '../lib/math/distance.ts'
-import { clusterExactly, FIRM_RECIPE, layoutOfFirm } from '../lib/math/engine.ts'
+import { engineOf, FIRM_RECIPE } from '../lib/math/engine.ts'
 import { fuzzyGraph } from '../lib/math/fuzzy-graph.ts'
 import { squaredCoreDistances } from '../lib/math/hdbscan.ts'
 import { type Neighbors, nearestNeighbors } from '../lib/math/neighbors.ts'
@@ -40,62 +37,35 @@ import { clusterThemes, scaledRecipe, THEME_RECIPE } from '../lib/math/themes.ts
 import { umap } from '../lib/math/umap.ts'
 import { openEmbedder } from '../lib/model/embedder.ts'
 import { readSettings, SHIPPED_MODEL } from '../lib/settings.ts'
+import { COMMUNITIES_RECIPE, methodOf } from '../lib/text/firm-topics.ts'
+import { drawResolution, drawSecondMethod, printSurroundings } from './community-pictures.ts'
+import {
+  COLOURS,
+  circle,
+  colourOf,
+  cut,
+  EMPHASIS,
+  lines,
+  MARGIN,
+  mean,
+  type Point,
+  pictures,
+  placeIn,
+  save,
+  segment,
+  short,
+  WIDTH,
+  words,
+  wrap,
+} from './drawing.ts'
+import { type Firm, HERNIA, layoutOf, QUARTER, readFirm, rowStarting } from './pictured-firm.ts'
 
-const QUARTER = '2016Q4'
 // Intuitive Surgical: about a hundred sentences, topics that need no knowledge of finance (hernia operations, headcount, money).
 const FIRM = 'ISRG'
 // Wabtec: the one firm of the quarter that says a content sentence twice, word for word.
 const REPEATING_FIRM = 'WAB'
-const HERNIA = 'So we look at it, ventral hernia'
 const ALSO_HERNIA = 'Ventral hernia versus inguinal'
 const MONEY = 'Beyond that, to the extent that we have the right opportunity'
-
-/** One firm's sentences as the product clusters them: talk left out, each with its embedding and its topic from the database. */
-type Firm = {
-  firmId: string
-  n: number
-  d: number
-  texts: string[]
-  positions: number[]
-  vectors: Float32Array
-  /** Number of the topic, from 1, or NOISE. */
-  topics: number[]
-  probabilities: number[]
-}
-
-type Point = { x: number; y: number }
-
-async function readFirm(sql: Database, firmId: string): Promise<Firm> {
-  const d = (await boundModel(sql))?.dimension ?? 0
-  const sentences = (await sentencesOfFirm(sql, QUARTER, firmId)).filter(sentence => sentence.talk === null)
-  const ids = sentences.map(sentence => sentence.sentenceId)
-  const rows = await query(
-    sql,
-    `select s.position, ts.topic_id, ts.probability from topic_sentences ts join sentences s using (quarter, sentence_id)
-     where ts.quarter = '${QUARTER}' and ts.firm_id = '${firmId}' order by sentence_id`,
-  )
-  return {
-    firmId,
-    n: ids.length,
-    d,
-    texts: sentences.map(sentence => sentence.text),
-    positions: rows.map(row => Number(row.position)),
-    vectors: await sentenceVectorsOf(sql, QUARTER, firmId, ids, d),
-    topics: rows.map(row => (row.topic_id === null ? NOISE : Number(String(row.topic_id).split('/')[2]))),
-    probabilities: rows.map(row => Number(row.probability)),
-  }
-}
-
-function rowStarting(firm: Firm, beginning: string): number {
-  const row = firm.texts.findIndex(text => text.startsWith(beginning))
-  if (row < 0) throw new Error(`${firm.firmId} no longer says ${JSON.stringify(beginning)}`)
-  return row
-}
-
-function layoutOf({ vectors, n, d, firmId }: Firm, nComponents: number, epochs = FIRM_RECIPE.epochs): Float32Array {
-  const seed = seedFrom(STANDARD_RECIPE.seed, firmId, QUARTER)
-  return layoutOfFirm(vectors, n, d, { ...FIRM_RECIPE, nComponents, epochs }, seed)
-}
 
 function treeOf(layout: Float32Array, n: number, c: number): SpanningTree {
   const rows = Float64Array.from(layout)
@@ -104,104 +74,6 @@ function treeOf(layout: Float32Array, n: number, c: number): SpanningTree {
 
 function select(condensed: CondensedTree, n: number, method: 'leaf' | 'eom'): Clustering {
   return selectClusters(condensed, n, { method, epsilon: 0, allowSingleCluster: false })
-}
-
-// ---------------------------------------------------------------------------------------------------------------- drawing
-
-const WIDTH = 800
-const MARGIN = 16
-// Its own paper behind each picture, so that it can be read on any page, light or dark.
-const STYLE = `
-    text { font: 13px system-ui, "Segoe UI", "DejaVu Sans", sans-serif }
-    .small { font-size: 11px } .strong { font-weight: 600 } .middle { text-anchor: middle } .end { text-anchor: end }
-    .paper { fill: #ffffff } .ink { fill: #1f2328 } .quiet { fill: #59636e } .hollow { fill: none }
-    .line { stroke: #818b98; fill: none } .inkline { stroke: #1f2328; fill: none } .dot { fill: #818b98 }
-    @media (prefers-color-scheme: dark) {
-      .paper { fill: #0d1117 } .ink { fill: #f0f6fc } .quiet { fill: #9198a1 }
-      .line { stroke: #6e7681 } .inkline { stroke: #f0f6fc } .dot { fill: #6e7681 }
-    }`
-// Of middling brightness, so that they stand out on white and on black; numbers stand beside them for the colour-blind.
-const COLOURS = [
-  '#2f7ed8',
-  '#e07b00',
-  '#1a9c6b',
-  '#d1495b',
-  '#8e6bd1',
-  '#b08900',
-  '#17a2b8',
-  '#c65fa8',
-  '#7a8f2a',
-  '#a0643c',
-]
-const EMPHASIS = COLOURS[1]
-
-function colourOf(topic: number): string {
-  return COLOURS[(topic - 1) % COLOURS.length]
-}
-
-function escapeText(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
-}
-
-function words(x: number, y: number, text: string, kind = 'ink'): string {
-  return `<text x="${short(x)}" y="${short(y)}" class="${kind}">${escapeText(text)}</text>`
-}
-
-function circle({ x, y }: Point, r: number, rest: string): string {
-  return `<circle cx="${short(x)}" cy="${short(y)}" r="${short(r)}" ${rest}/>`
-}
-
-function segment(a: Point, b: Point, rest: string): string {
-  return `<path d="M${short(a.x)} ${short(a.y)}L${short(b.x)} ${short(b.y)}" ${rest}/>`
-}
-
-/** A tenth of a pixel is finer than any screen shows. */
-function short(value: number): string {
-  return String(Math.round(value * 10) / 10)
-}
-
-function cut(text: string, characters: number): string {
-  return text.length <= characters ? text : `${text.slice(0, characters - 1).trimEnd()}…`
-}
-
-function wrap(text: string, characters: number): string[] {
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1)
-    if (last === undefined || last.length + word.length + 1 > characters) lines.push(word)
-    else lines[lines.length - 1] = `${last} ${word}`
-  }
-  return lines
-}
-
-function lines(x: number, y: number, text: readonly string[], kind = 'ink', height = 18): string {
-  return text.map((line, i) => words(x, y + i * height, line, kind)).join('\n')
-}
-
-/** Rows of a two-dimensional layout as points of a box on the paper, the same scale both ways. */
-function placeIn(layout: Float32Array, n: number, box: { x: number; y: number; width: number; height: number }) {
-  const xs = Array.from({ length: n }, (_, i) => layout[2 * i])
-  const ys = Array.from({ length: n }, (_, i) => layout[2 * i + 1])
-  const wide = Math.max(...xs) - Math.min(...xs)
-  const high = Math.max(...ys) - Math.min(...ys)
-  const scale = Math.min(box.width / wide, box.height / high)
-  const left = box.x + (box.width - wide * scale) / 2 - Math.min(...xs) * scale
-  const top = box.y + (box.height - high * scale) / 2 - Math.min(...ys) * scale
-  return { points: xs.map((x, i): Point => ({ x: left + x * scale, y: top + ys[i] * scale })), scale }
-}
-
-const pictures = fileURLToPath(new URL('./pictures/', import.meta.url))
-
-async function save(name: string, height: number, title: string, parts: readonly string[]): Promise<void> {
-  const svg = [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img">`,
-    `<title>${escapeText(title)}</title>`,
-    `<style>${STYLE}\n</style>`,
-    `<rect width="${WIDTH}" height="${height}" rx="8" class="paper"/>`,
-    ...parts,
-    '</svg>\n',
-  ].join('\n')
-  await writeFile(`${pictures}${name}.svg`, svg)
 }
 
 // --------------------------------------------------------------------------------------------------------------- pictures
@@ -297,7 +169,9 @@ async function drawLayout(firm: Firm, neighbours: Neighbors, end: Float32Array):
       words(
         x,
         24,
-        place === 0 ? 'Start: the slow waves of the graph' : 'After 500 rounds of pulling and pushing',
+        place === 0
+          ? 'Start: the slow waves of the graph'
+          : `After ${FIRM_RECIPE.epochs} rounds of pulling and pushing`,
         'ink strong',
       ),
     )
@@ -559,10 +433,6 @@ async function drawTopics(sql: Database, firm: Firm, layout: Float32Array): Prom
   await save('7-topics', Math.max(480, y + 20), 'The topics and their keywords', parts)
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length
-}
-
 async function drawSmallFirms(sql: Database): Promise<void> {
   const rows = await query(
     sql,
@@ -740,42 +610,49 @@ async function drawOneTheme(sql: Database): Promise<void> {
 
 // ---------------------------------------------------------------------------------------------------------------- figures
 
-/** How much of a firm's topics stays when only chance, only the order, or a tenth of the sentences changes: ARI over firms with topics. */
-async function printStability(sql: Database): Promise<void> {
+/** Every third firm with topics: a minute instead of three; the error of the mean is printed beside what is measured on them. */
+async function firmsToMeasure(sql: Database): Promise<Firm[]> {
   const rows = await query(sql, `select distinct firm_id from topics where quarter = '${QUARTER}' order by 1`)
-  // Every third firm: a minute instead of three; the error of the mean is printed beside it.
-  const firms = rows.map(row => String(row.firm_id)).filter((_, i) => i % 3 === 0)
-  const agreement = { seed: [] as number[], order: [] as number[], tenth: [] as number[] }
-  for (const firmId of firms) {
-    const { vectors, n, d } = await readFirm(sql, firmId)
-    const cluster = (rows: readonly number[], seed: number) => {
-      const own = new Float32Array(rows.length * d)
-      for (const [i, row] of rows.entries()) own.set(vectors.subarray(row * d, (row + 1) * d), i * d)
-      return clusterExactly(own, rows.length, d, FIRM_RECIPE, seedFrom(seed, firmId, QUARTER)).labels
+  const firms: Firm[] = []
+  for (const [place, row] of rows.entries()) if (place % 3 === 0) firms.push(await readFirm(sql, String(row.firm_id)))
+  return firms
+}
+
+/** How much of a firm's topics stays when only chance, only the order, or a tenth of the sentences changes: ARI over firms with topics. */
+async function printStability(firms: readonly Firm[]): Promise<void> {
+  for (const recipe of [STANDARD_RECIPE, COMMUNITIES_RECIPE]) {
+    const engine = await engineOf(methodOf(recipe))
+    const agreement = { seed: [] as number[], order: [] as number[], tenth: [] as number[] }
+    for (const { firmId, vectors, n, d } of firms) {
+      const cluster = (rows: readonly number[], seed: number) => {
+        const own = new Float32Array(rows.length * d)
+        for (const [i, row] of rows.entries()) own.set(vectors.subarray(row * d, (row + 1) * d), i * d)
+        return engine(own, rows.length, d, seedFrom(seed, firmId, QUARTER)).labels
+      }
+      const all = Array.from({ length: n }, (_, i) => i)
+      const usual = cluster(all, recipe.seed)
+      const random = createRandom(1)
+      const shuffled = all
+        .map(row => ({ row, at: random.next() }))
+        .sort((a, b) => a.at - b.at)
+        .map(({ row }) => row)
+      const kept = shuffled.slice(Math.ceil(n / 10)).sort((a, b) => a - b)
+      const like = (labels: Int32Array, rows: readonly number[]) =>
+        adjustedRandIndex(
+          labels,
+          rows.map(row => usual[row]),
+        )
+      agreement.seed.push(like(cluster(all, recipe.seed + 1), all))
+      agreement.order.push(like(cluster(shuffled, recipe.seed), shuffled))
+      agreement.tenth.push(like(cluster(kept, recipe.seed), kept))
     }
-    const all = Array.from({ length: n }, (_, i) => i)
-    const usual = cluster(all, STANDARD_RECIPE.seed)
-    const random = createRandom(1)
-    const shuffled = all
-      .map(row => ({ row, at: random.next() }))
-      .sort((a, b) => a.at - b.at)
-      .map(({ row }) => row)
-    const kept = shuffled.slice(Math.ceil(n / 10)).sort((a, b) => a - b)
-    const like = (labels: Int32Array, rows: readonly number[]) =>
-      adjustedRandIndex(
-        labels,
-        rows.map(row => usual[row]),
+    for (const [what, values] of Object.entries(agreement)) {
+      const middle = mean(values)
+      const error = Math.sqrt(mean(values.map(value => (value - middle) ** 2)) / (values.length - 1))
+      process.stdout.write(
+        `${recipe.engine}, another ${what}: mean ARI ${middle.toFixed(2)} ± ${error.toFixed(2)}, ${values.length} firms\n`,
       )
-    agreement.seed.push(like(cluster(all, STANDARD_RECIPE.seed + 1), all))
-    agreement.order.push(like(cluster(shuffled, STANDARD_RECIPE.seed), shuffled))
-    agreement.tenth.push(like(cluster(kept, STANDARD_RECIPE.seed), kept))
-  }
-  for (const [what, values] of Object.entries(agreement)) {
-    const middle = mean(values)
-    const error = Math.sqrt(mean(values.map(value => (value - middle) ** 2)) / (values.length - 1))
-    process.stdout.write(
-      `another ${what}: mean ARI ${middle.toFixed(2)} ± ${error.toFixed(2)}, ${values.length} firms\n`,
-    )
+    }
   }
 }
 
@@ -849,9 +726,14 @@ async function makePictures(sql: Database, threads: number): Promise<void> {
   const topics = await readTopics(sql)
   await drawThemes(sql, topics)
   await drawOneTheme(sql)
-  await printStability(sql)
+  const firms = await firmsToMeasure(sql)
+  await drawResolution(firms)
+  await printStability(firms)
+  printSurroundings(firms)
   printThemeStability(topics)
   await printWhatStandsForTopics(sql, topics)
+  // Last, since from here on the database holds the topics of the second method.
+  await drawSecondMethod(sql, threads, firm)
 }
 
 async function main(): Promise<void> {

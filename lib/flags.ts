@@ -84,3 +84,28 @@ export function choiceFlag<Choice extends string>(flags: FlagValues, name: strin
     `--${name} ${choices[0]}`,
   )
 }
+
+/** The two ways to cluster; UMAP and HDBSCAN first, since papers cite it. */
+export const METHODS = ['umap-hdbscan', 'communities'] as const
+export type MethodName = (typeof METHODS)[number]
+
+/**
+ * The method that was asked for, else the one by which it was done before, else the first. `settings`: the flags that only one of
+ * them has; refused with the other.
+ */
+export function methodFlag(
+  flags: FlagValues,
+  before: MethodName | undefined,
+  settings: Partial<Record<MethodName, readonly string[]>>,
+): MethodName {
+  const method = textFlag(flags, 'method') === undefined ? (before ?? METHODS[0]) : choiceFlag(flags, 'method', METHODS)
+  for (const other of METHODS) {
+    const foreign = other === method ? undefined : settings[other]?.find(name => flags[name] !== undefined)
+    if (foreign !== undefined)
+      throw new UsageError(
+        `--${foreign} is a setting of --method ${other}, and the method is ${method}`,
+        `--method ${other} --${foreign} ${String(flags[foreign])}`,
+      )
+  }
+  return method
+}

@@ -76,7 +76,8 @@ grant insert, delete on
   theme_lineage, theme_links -- lineage
 to quarterdeck_worker;
 grant insert on
-  theme_topics, -- aggregate
+  subtopics, -- cluster-firm; they go with their topic
+  theme_topics, subthemes, -- aggregate; they go with their theme
   chat_answers -- name-topics, aggregate: what was paid for is never changed or taken away
 to quarterdeck_worker;
 grant insert, update on

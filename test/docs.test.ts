@@ -1,7 +1,7 @@
 // The generated pages say what the program says, and the script in docs/ runs.
 
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -9,10 +9,13 @@ import { commandsPage, dictionaryPage } from '../bin/make-docs.ts'
 import { commands } from '../commands/all.ts'
 import { describeTables } from '../lib/db/dictionary.ts'
 import { withDatabase } from '../lib/db/open.ts'
+import { STARTS } from '../lib/math/community-topics.ts'
+import { FIRM_COMMUNITIES } from '../lib/math/engine.ts'
 import { readSettings } from '../lib/settings.ts'
-import { root, scratchHome, stepWords, succeed } from './run.ts'
+import { readyHome } from './db/servers.ts'
+import { root, stepWords, succeed } from './run.ts'
 
-const { home, remove } = scratchHome()
+const { home, remove } = await readyHome()
 afterAll(remove)
 
 const page = (name: string) => readFileSync(join(root, 'docs', name), 'utf8')
@@ -46,6 +49,20 @@ describe('docs/', () => {
     })
     expect(stdout.trim()).not.toBe('')
   }, 120_000)
+
+  it('shows every picture that is drawn', () => {
+    const shown = [...page('how-clustering-works.md').matchAll(/\]\(pictures\/([^)]+)\)/g)].map(([, name]) => name)
+    expect(shown.toSorted()).toEqual(readdirSync(join(root, 'docs/pictures')).toSorted())
+  })
+
+  it('states the settings of the second method as they are', () => {
+    const [, section] = page('method.md').split('### The second method: communities')
+    const stated = (setting: string) => new RegExp(`\\| ${setting} \\| ([\\d.]+)`).exec(section)?.[1]
+    const { nNeighbors, resolution, minClusterSize, leastMembership } = FIRM_COMMUNITIES
+    expect(['neighbours', 'resolution', 'least size', 'least membership', 'starts'].map(stated)).toEqual(
+      [nNeighbors, resolution, minClusterSize, leastMembership, STARTS].map(String),
+    )
+  })
 
   it('mentions no file that is not there', () => {
     const missing: string[] = []

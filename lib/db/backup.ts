@@ -55,10 +55,12 @@ const QUARTER_TABLES: readonly BackupTable[] = [
   { name: 'common_words', key: 'word', ofQuarter: byQuarter },
   { name: 'sentence_vectors', key: 'sentence_id', ofQuarter: byQuarter },
   { name: 'topics', key: 'topic_id', ofQuarter: byQuarter },
+  { name: 'subtopics', key: 'subtopic_id', ofQuarter: byQuarter },
   { name: 'topic_sentences', key: 'sentence_id', ofQuarter: byQuarter },
   { name: 'topic_names', key: 'topic_id', ofQuarter: byTopic },
   { name: 'topic_vectors', key: 'topic_id', ofQuarter: byQuarter },
   { name: 'themes', key: 'theme_id', ofQuarter: byQuarter },
+  { name: 'subthemes', key: 'subtheme_id', ofQuarter: byQuarter },
   { name: 'theme_topics', key: 'topic_id', ofQuarter: byTopic },
   // In the database that it comes into nobody has any of it in hand.
   { name: 'work', key: `(stage || ' ' || firm_id)`, ofQuarter: byQuarter, without: ['lease_by', 'lease_until'] },

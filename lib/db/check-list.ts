@@ -276,6 +276,42 @@ export const INVARIANTS_OF_A_QUARTER: readonly Invariant[] = [
     mend: 'cluster-firm',
   },
   {
+    title: 'subtopic_id is topic_id.number, numbered from the largest, with a weight for each keyword',
+    look: (sql, quarter) => sql`
+      select subtopic_id as id, t.firm_id as firm,
+        subtopic_id <> topic_id || '.' || place or p.quarter <> t.quarter
+          or cardinality(p.keywords) <> cardinality(p.keyword_weights) as broken
+      from (
+        select *, row_number() over (
+          partition by topic_id order by size desc, length(subtopic_id), subtopic_id) as place
+        from subtopics where quarter = ${quarter}
+      ) as p
+      join topics t using (topic_id)`,
+    mend: 'cluster-firm',
+  },
+  {
+    title: 'a part of a topic is as large as it has sentences, and one of them stands for it',
+    look: (sql, quarter) => sql`
+      select p.subtopic_id as id, t.firm_id as firm,
+        count(m.sentence_id) <> p.size or not coalesce(bool_or(m.sentence_id = p.representative_sentence), false) as broken
+      from subtopics p
+      join topics t using (topic_id)
+      left join topic_sentences m on m.quarter = ${quarter} and m.subtopic_id = p.subtopic_id
+      where p.quarter = ${quarter}
+      group by p.subtopic_id, t.firm_id`,
+    mend: 'cluster-firm',
+  },
+  {
+    title: 'a sentence in a part of a topic is in that topic',
+    look: (sql, quarter) => sql`
+      select m.sentence_id::text as id, m.firm_id as firm,
+        p.topic_id is null or m.topic_id is distinct from p.topic_id as broken
+      from topic_sentences m
+      left join subtopics p using (subtopic_id)
+      where m.quarter = ${quarter} and m.subtopic_id is not null`,
+    mend: 'cluster-firm',
+  },
+  {
     title: 'a firm whose topics are named has a name for each, no two the same',
     look: (sql, quarter) => sql`
       select topic_id as id, firm_id as firm,
@@ -375,6 +411,41 @@ export const INVARIANTS_OF_A_QUARTER: readonly Invariant[] = [
           or abs(th.largest_firm_share - c.share) > ${TOLERANCE} as broken
       from themes th left join counted c using (theme_id)
       where quarter = ${quarter} and ${isDone(sql, 'aggregate', quarter)}`,
+    mend: 'aggregate',
+  },
+  {
+    title: 'subtheme_id is theme_id.number, numbered from the one of most firms',
+    look: (sql, quarter) => sql`
+      select subtheme_id as id, null as firm,
+        subtheme_id <> theme_id || '.' || place or p.quarter <> th.quarter as broken
+      from (
+        select *, row_number() over (
+          partition by theme_id order by firms desc, topics desc, length(subtheme_id), subtheme_id) as place
+        from subthemes where quarter = ${quarter}
+      ) as p
+      join themes th using (theme_id)`,
+    mend: 'aggregate',
+  },
+  {
+    title: 'a part of an aggregated theme counts its topics and firms',
+    look: (sql, quarter) => sql`
+      select subtheme_id as id, null as firm,
+        (p.topics, p.firms) is distinct from (count(t.topic_id), count(distinct t.firm_id)) as broken
+      from subthemes p
+      left join theme_topics m using (subtheme_id)
+      left join topics t on t.topic_id = m.topic_id
+      where p.quarter = ${quarter} and ${isDone(sql, 'aggregate', quarter)}
+      group by p.subtheme_id`,
+    mend: 'aggregate',
+  },
+  {
+    title: 'a topic in a part of a theme is in that theme',
+    look: (sql, quarter) => sql`
+      select m.topic_id as id, t.firm_id as firm, m.theme_id <> p.theme_id as broken
+      from subthemes p
+      join theme_topics m using (subtheme_id)
+      join topics t using (topic_id)
+      where p.quarter = ${quarter}`,
     mend: 'aggregate',
   },
   {

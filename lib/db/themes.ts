@@ -1,4 +1,4 @@
-// The tables `themes` and `theme_topics`: what `aggregate` writes, and what people come to read.
+// The tables `themes`, `subthemes` and `theme_topics`: what `aggregate` writes, and what people come to read.
 
 import type { Queries } from './connect.ts'
 import { copyRows } from './copy.ts'
@@ -49,13 +49,28 @@ export type Theme = {
   flags: readonly string[]
   representativeSentences: readonly bigint[]
   centroid: Float32Array
+  /** Its parts, by a method that has them. */
+  subthemes?: readonly Subtheme[]
 }
 
-export type ThemeTopic = { topicId: string; themeId: string; probability: number; givenToNearest: boolean }
+export type Subtheme = { subthemeId: string; topics: number; firms: number; keywords: readonly string[] }
+
+export type ThemeTopic = {
+  topicId: string
+  themeId: string
+  subthemeId?: string | null
+  probability: number
+  givenToNearest: boolean
+}
 
 /** `themeIdOf('2016Q4', 7)` → 2016Q4/07 */
 export function themeIdOf(quarter: string, number: number): string {
   return `${quarter}/${String(number).padStart(2, '0')}`
+}
+
+/** `subthemeIdOf('2016Q4/07', 1)` → 2016Q4/07.1 */
+export function subthemeIdOf(themeId: string, number: number): string {
+  return `${themeId}.${number}`
 }
 
 /** Replaces the themes of a quarter. */
@@ -102,14 +117,30 @@ export async function replaceThemes(
   )
   await copyRows(
     tx,
+    'subthemes',
+    [
+      { name: 'subtheme_id', type: 'text' },
+      { name: 'theme_id', type: 'text' },
+      { name: 'quarter', type: 'text' },
+      { name: 'topics', type: 'int4' },
+      { name: 'firms', type: 'int4' },
+      { name: 'keywords', type: 'text[]' },
+    ],
+    themes.flatMap(({ themeId, subthemes = [] }) =>
+      subthemes.map(part => [part.subthemeId, themeId, quarter, part.topics, part.firms, part.keywords]),
+    ),
+  )
+  await copyRows(
+    tx,
     'theme_topics',
     [
       { name: 'topic_id', type: 'text' },
       { name: 'theme_id', type: 'text' },
       { name: 'probability', type: 'float4' },
       { name: 'given_to_nearest', type: 'bool' },
+      { name: 'subtheme_id', type: 'text' },
     ],
-    memberships.map(one => [one.topicId, one.themeId, one.probability, one.givenToNearest]),
+    memberships.map(one => [one.topicId, one.themeId, one.probability, one.givenToNearest, one.subthemeId ?? null]),
   )
 }
 

@@ -1,4 +1,4 @@
-// The tables `topics`, `topic_sentences` and `topic_names`: what `cluster-firm` and `name-topics` write.
+// The tables `topics`, `subtopics`, `topic_sentences` and `topic_names`: what `cluster-firm` and `name-topics` write.
 
 import { firmsOfQuarter } from './calls.ts'
 import type { Queries } from './connect.ts'
@@ -12,11 +12,22 @@ export type Topic = {
   keywordWeights: readonly number[]
   representativeSentences: readonly bigint[]
   centroid: Float32Array
+  /** Its parts, by a method that has them. */
+  subtopics?: readonly Subtopic[]
+}
+
+export type Subtopic = {
+  subtopicId: string
+  size: number
+  keywords: readonly string[]
+  keywordWeights: readonly number[]
+  representativeSentence: bigint
 }
 
 export type Membership = {
   sentenceId: bigint
   topicId: string | null
+  subtopicId?: string | null
   reassignedTopicId: string | null
   probability: number
 }
@@ -28,7 +39,12 @@ export function topicIdOf(quarter: string, firmId: string, number: number): stri
   return `${quarter}/${firmId}/${String(number).padStart(2, '0')}`
 }
 
-/** Replaces the topics of firms in a quarter; names, topic vectors and theme memberships of the old ones go with them. */
+/** `subtopicIdOf('2016Q4/MU/03', 2)` → 2016Q4/MU/03.2 */
+export function subtopicIdOf(topicId: string, number: number): string {
+  return `${topicId}.${number}`
+}
+
+/** Replaces the topics of firms in a quarter; parts, names, topic vectors and theme memberships of the old ones go with them. */
 export async function replaceTopics(tx: Queries, quarter: string, firms: readonly FirmTopicRows[]): Promise<void> {
   const firmIds = firms.map(firm => firm.firmId)
   await tx`delete from topic_sentences where quarter = ${quarter} and firm_id = any(${firmIds})`
@@ -63,6 +79,32 @@ export async function replaceTopics(tx: Queries, quarter: string, firms: readonl
   )
   await copyRows(
     tx,
+    'subtopics',
+    [
+      { name: 'subtopic_id', type: 'text' },
+      { name: 'topic_id', type: 'text' },
+      { name: 'quarter', type: 'text' },
+      { name: 'size', type: 'int4' },
+      { name: 'keywords', type: 'text[]' },
+      { name: 'keyword_weights', type: 'float4[]' },
+      { name: 'representative_sentence', type: 'int8' },
+    ],
+    firms.flatMap(({ topics }) =>
+      topics.flatMap(({ topicId, subtopics = [] }) =>
+        subtopics.map(part => [
+          part.subtopicId,
+          topicId,
+          quarter,
+          part.size,
+          part.keywords,
+          part.keywordWeights,
+          part.representativeSentence,
+        ]),
+      ),
+    ),
+  )
+  await copyRows(
+    tx,
     'topic_sentences',
     [
       { name: 'quarter', type: 'text' },
@@ -71,9 +113,18 @@ export async function replaceTopics(tx: Queries, quarter: string, firms: readonl
       { name: 'topic_id', type: 'text' },
       { name: 'probability', type: 'float4' },
       { name: 'reassigned_topic_id', type: 'text' },
+      { name: 'subtopic_id', type: 'text' },
     ],
     firms.flatMap(({ firmId, memberships }) =>
-      memberships.map(one => [quarter, one.sentenceId, firmId, one.topicId, one.probability, one.reassignedTopicId]),
+      memberships.map(one => [
+        quarter,
+        one.sentenceId,
+        firmId,
+        one.topicId,
+        one.probability,
+        one.reassignedTopicId,
+        one.subtopicId ?? null,
+      ]),
     ),
   )
 }
@@ -148,6 +199,8 @@ export type ShownTopic = {
   reassigned: number
   keywords: string[]
   example: string
+  /** Its parts, largest first. */
+  parts: { subtopicId: string; size: number; keywords: string[]; example: string }[]
 }
 
 /** A firm's topics as a person reads them, largest first. */
@@ -161,7 +214,16 @@ export async function shownTopics(sql: Queries, quarter: string, firmId: string)
       coalesce((
         select s.text from sentences s
         where s.quarter = t.quarter and s.sentence_id = t.representative_sentences[1]
-      ), '') as example
+      ), '') as example,
+      coalesce((
+        select json_agg(
+          json_build_object(
+            'subtopicId', subtopic_id, 'size', p.size, 'keywords', p.keywords, 'example', coalesce(s.text, ''))
+          order by length(subtopic_id), subtopic_id)
+        from subtopics p
+        left join sentences s on s.quarter = ${quarter} and s.sentence_id = p.representative_sentence
+        where p.topic_id = t.topic_id
+      ), '[]') as parts
     from topics t
     left join topic_names n using (topic_id)
     where t.quarter = ${quarter} and t.firm_id = ${firmId}

@@ -190,6 +190,20 @@ export async function openWork(
   })
 }
 
+/**
+ * The recipe that most of a quarter's firms were done with, of those that stand; where all are to be done again, of these.
+ * Undefined where nothing was done.
+ */
+export async function usualRecipe(sql: Queries, stage: Stage, quarter: string): Promise<string | undefined> {
+  const [row] = await sql<{ recipe: string }[]>`
+    select recipe from work
+    where stage = ${stage} and quarter = ${quarter} and recipe <> ''
+    group by recipe, state = 'done'
+    order by state = 'done' desc, count(*) desc, recipe
+    limit 1`
+  return row?.recipe
+}
+
 /** The firms that a run of a step would do, as `openWork` counts them, without preparing anything. */
 export async function workLeft(
   sql: Queries,

@@ -4,6 +4,7 @@
 
 import type { Table } from './matrix.ts'
 import { type Neighbors, nearestNeighbors } from './neighbors.ts'
+import { createRandom } from './random.ts'
 
 /**
  * Adjusted Rand index (Hubert, Arabie 1985): 1 for the same partition whatever its names, about 0 for chance. Noise
@@ -35,6 +36,21 @@ function pairs(counts: Iterable<number>): number {
   let total = 0
   for (const count of counts) total += (count * (count - 1)) / 2
   return total
+}
+
+/** Rows that are left, in order, when a tenth (rounded) of n is taken away by chance. */
+export function withoutTenth(n: number, seed: number): Int32Array {
+  const random = createRandom(seed)
+  const rows = Int32Array.from({ length: n }, (_, i) => i)
+  const taken = Math.round(n / 10)
+  // Fisher and Yates, stopped when the tenth is drawn.
+  for (let i = 0; i < taken; i++) {
+    const j = i + random.int(n - i)
+    const row = rows[i]
+    rows[i] = rows[j]
+    rows[j] = row
+  }
+  return rows.slice(taken).sort()
 }
 
 /**

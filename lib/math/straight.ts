@@ -2,6 +2,7 @@
 // The tests demand that kernel and twin agree; the product never calls them.
 
 import type { CondensedTree } from './cluster-tree.ts'
+import type { RowGraph } from './communities.ts'
 import { cosineFromDot, dot, type Metric, squaredDistance } from './distance.ts'
 import type { FuzzyGraph } from './fuzzy-graph.ts'
 import { FIRST_RATE, type LayoutSettings, LONGEST_STEP, MOMENTUM, PUSHERS, shuffled } from './layout.ts'
@@ -256,4 +257,40 @@ function squaredLength(left: number[], right: number[]): number {
 
 function addTimes(sum: number[], left: number[], right: number[], factor: number): void {
   for (let t = 0; t < sum.length; t++) sum[t] += factor * (left[t] - right[t])
+}
+
+/** A graph's weights as a matrix: n lists of n, 0 where there is no edge. */
+export function weightMatrix({ n, offsets, targets, weights }: RowGraph): number[][] {
+  return Array.from({ length: n }, (_, i) => {
+    const row = new Array<number>(n).fill(0)
+    for (let p = offsets[i]; p < offsets[i + 1]; p++) row[targets[p]] += weights[p]
+    return row
+  })
+}
+
+/** Twin of communities.ts's modularity: over all pairs of one community, the weight less what chance would give it. */
+export function modularityStraight(matrix: number[][], labels: ArrayLike<number>, resolution: number): number {
+  const strength = matrix.map(row => row.reduce((sum, weight) => sum + weight, 0))
+  const total = strength.reduce((sum, own) => sum + own, 0)
+  if (total === 0) return 0
+  let sum = 0
+  for (let i = 0; i < matrix.length; i++)
+    for (let j = 0; j < matrix.length; j++)
+      if (labels[i] === labels[j]) sum += matrix[i][j] / total - (resolution * strength[i] * strength[j]) / total ** 2
+  return sum
+}
+
+/** What leiden looks for, found by trying every partition: 4,140 of 8 nodes, 115,975 of 10. */
+export function bestPartitionStraight(matrix: number[][], resolution: number): { labels: number[]; quality: number } {
+  let best = { labels: [] as number[], quality: -Infinity }
+  function tryAll(labels: number[], count: number): void {
+    if (labels.length < matrix.length) {
+      for (let label = 0; label <= count; label++) tryAll([...labels, label], Math.max(count, label + 1))
+      return
+    }
+    const quality = modularityStraight(matrix, labels, resolution)
+    if (quality > best.quality) best = { labels, quality }
+  }
+  tryAll([], 0)
+  return best
 }

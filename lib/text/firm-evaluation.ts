@@ -2,14 +2,11 @@
 // Clusters the firm twice more by the recipe its topics were made with, in a worker thread; writes nothing.
 // Left to others: keywords (coherence.ts), means over firms.
 
-import { adjustedRandIndex } from '../math/agreement.ts'
-import { type ClusterRecipe, clusterDistinct, type EngineName, engineNamed, NOISE } from '../math/engine.ts'
-import { createRandom } from '../math/random.ts'
+import { adjustedRandIndex, withoutTenth } from '../math/agreement.ts'
+import { clusterDistinct, engineOf, type Method, NOISE } from '../math/engine.ts'
 import { silhouette } from '../math/silhouette.ts'
 
-export type EvaluationJob = {
-  engine: EngineName
-  recipe: ClusterRecipe
+export type EvaluationJob = Method & {
   /** The seed the topics were made with, and another. */
   seed: number
   otherSeed: number
@@ -27,33 +24,18 @@ export type FirmEvaluation = {
   tenthAgreement: number | undefined
 }
 
-/** Rows left, in order, when a tenth (rounded) of n is taken away by chance. */
-export function keptRows(n: number, seed: number): Int32Array {
-  const random = createRandom(seed)
-  const rows = Int32Array.from({ length: n }, (_, i) => i)
-  const taken = Math.round(n / 10)
-  // Fisher and Yates, stopped when the tenth is drawn.
-  for (let i = 0; i < taken; i++) {
-    const j = i + random.int(n - i)
-    const row = rows[i]
-    rows[i] = rows[j]
-    rows[j] = row
-  }
-  return rows.slice(taken).sort()
-}
-
 /** Undefined for a firm with too few different sentences for two topics: there is nothing to judge. */
 export async function evaluateFirm(job: EvaluationJob): Promise<FirmEvaluation | undefined> {
   const { recipe, vectors, d, topicOfSentence } = job
   const n = topicOfSentence.length
   if (!isEnough(vectors, n, d, recipe)) return undefined
-  const cluster = await engineNamed(job.engine)
-  const other = cluster(vectors, n, d, recipe, job.otherSeed).labels
-  const kept = keptRows(n, job.otherSeed)
+  const cluster = await engineOf(job)
+  const other = cluster(vectors, n, d, job.otherSeed).labels
+  const kept = withoutTenth(n, job.otherSeed)
   const rows = new Float32Array(kept.length * d)
   for (const [place, row] of kept.entries()) rows.set(vectors.subarray(row * d, (row + 1) * d), place * d)
   // With the seed it had: what changes here is the sentences.
-  const ofKept = cluster(rows, kept.length, d, recipe, job.seed).labels
+  const ofKept = cluster(rows, kept.length, d, job.seed).labels
   return {
     silhouette: silhouette(vectors, n, d, topicOfSentence),
     seedAgreement: agreement(topicOfSentence, other),
@@ -65,7 +47,7 @@ export async function evaluateFirm(job: EvaluationJob): Promise<FirmEvaluation |
 }
 
 /** Asks the rule for small firms itself, which lets an engine see only what it may cluster. */
-function isEnough(vectors: Float32Array, n: number, d: number, recipe: ClusterRecipe): boolean {
+function isEnough(vectors: Float32Array, n: number, d: number, recipe: Method['recipe']): boolean {
   let enough = false
   clusterDistinct(vectors, n, d, recipe, (_, count) => {
     enough = true

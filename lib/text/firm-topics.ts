@@ -2,12 +2,14 @@
 // Plain data in, plain data out, no chance of its own: it runs in a worker thread, and the same firm gives the same
 // topics in any thread, in any order. How points become clusters is lib/math.
 
+import { type CommunityRecipe, coreOf } from '../math/community-topics.ts'
 import {
-  type ClusterEngine,
+  type Clustered,
   type ClusterRecipe,
-  type EngineName,
-  engineNamed,
+  engineOf,
+  FIRM_COMMUNITIES,
   FIRM_RECIPE,
+  type Method,
   NOISE,
 } from '../math/engine.ts'
 import { centroid, normalizeRows } from '../math/matrix.ts'
@@ -17,8 +19,10 @@ import { topicKeywords } from './keywords.ts'
 import { representativeSentences } from './representatives.ts'
 
 /** What decides the outcome, and so is kept with it: another recipe makes the firms stale. */
-export type FirmClusterRecipe = ClusterRecipe & {
-  engine: EngineName
+export type FirmClusterRecipe = UmapRecipe | CommunitiesRecipe
+export type UmapRecipe = ClusterRecipe & { engine: 'exact' | 'libraries' } & WhateverMethod
+export type CommunitiesRecipe = CommunityRecipe & { engine: 'communities' } & WhateverMethod
+type WhateverMethod = {
   withTalk: boolean
   seed: number
   reassignNoise: NearEnough | 'no'
@@ -28,18 +32,15 @@ export type FirmClusterRecipe = ClusterRecipe & {
 /** Raised whenever a change of the code changes topics or keywords: what older code made then counts as stale. */
 const METHOD = 3
 
-export const STANDARD_RECIPE: FirmClusterRecipe = {
-  ...FIRM_RECIPE,
-  engine: 'exact',
-  withTalk: false,
-  seed: 42,
-  reassignNoise: 'no',
-  method: METHOD,
+const WHATEVER_METHOD: WhateverMethod = { withTalk: false, seed: 42, reassignNoise: 'no', method: METHOD }
+export const STANDARD_RECIPE: UmapRecipe = { ...FIRM_RECIPE, engine: 'exact', ...WHATEVER_METHOD }
+export const COMMUNITIES_RECIPE: CommunitiesRecipe = {
+  ...FIRM_COMMUNITIES,
+  engine: 'communities',
+  ...WHATEVER_METHOD,
 }
 
-export type FirmJob = {
-  engine: EngineName
-  recipe: ClusterRecipe
+export type FirmJob = Method & {
   seed: number
   /** Whether noise gets a second label; absent is no. */
   reassignNoise?: NearEnough | 'no'
@@ -60,6 +61,16 @@ export type FoundTopic = {
   representatives: number[]
   /** d numbers, unit length. */
   centroid: Float32Array
+  /** Largest first; none by a method that knows no parts, and where it found no two. */
+  parts: FoundPart[]
+}
+
+export type FoundPart = {
+  /** Rows of its sentences; some of the topic's may be in no part. */
+  members: number[]
+  /** What it says and the other parts of the topic do not. */
+  keywords: { term: string; weight: number }[]
+  representative: number
 }
 
 export type FirmTopics = {
@@ -85,14 +96,13 @@ type QuarterBackground = { d: number; firmCount: number; firmsUsingWord: Readonl
 export function firmJobOf(
   quarter: string,
   { firmId, name, sentences, vectors }: Firm,
-  { engine, seed, reassignNoise, withTalk: _, method: __, ...recipe }: FirmClusterRecipe,
+  recipe: FirmClusterRecipe,
   background: QuarterBackground,
 ): FirmJob {
   return {
-    engine,
-    recipe,
-    seed: seedFrom(seed, firmId, quarter),
-    reassignNoise,
+    ...methodOf(recipe),
+    seed: seedFrom(recipe.seed, firmId, quarter),
+    reassignNoise: recipe.reassignNoise,
     texts: sentences.map(sentence => sentence.text),
     vectors,
     ...background,
@@ -100,18 +110,33 @@ export function firmJobOf(
   }
 }
 
-/** What a worker thread is called with. */
-export async function topicsOfFirm(job: FirmJob): Promise<FirmTopics> {
-  return topicsBy(await engineNamed(job.engine), job)
+export function methodOf({
+  engine,
+  withTalk: _,
+  seed: __,
+  reassignNoise: ___,
+  method: ____,
+  ...recipe
+}: FirmClusterRecipe) {
+  return { engine, recipe } as Method // they came together, which the rest of a union forgets
 }
 
-export function topicsBy(cluster: ClusterEngine, job: FirmJob): FirmTopics {
+export function methodNameOf({ engine }: Pick<FirmClusterRecipe, 'engine'>): 'umap-hdbscan' | 'communities' {
+  return engine === 'communities' ? 'communities' : 'umap-hdbscan'
+}
+
+/** What a worker thread is called with. */
+export async function topicsOfFirm(job: FirmJob): Promise<FirmTopics> {
+  return topicsOf(job, (await engineOf(job))(job.vectors, job.texts.length, job.d, job.seed))
+}
+
+/** The topics, once it is known which sentences belong together. */
+export function topicsOf(job: FirmJob, { labels, probabilities, parts }: Clustered): FirmTopics {
   const { texts, vectors, d, reassignNoise: reassign = 'no' } = job
-  const { labels, probabilities } = cluster(vectors, texts.length, d, job.recipe, job.seed)
-  const { topicOfSentence, members } = numberBySize(labels)
+  const { groupOfRow: topicOfSentence, members } = numberBySize(labels)
   const keywords = topicKeywords({
     sentences: texts,
-    topicOfSentence,
+    topicOfSentence: job.engine === 'communities' ? cores(members, probabilities) : topicOfSentence,
     topicCount: members.length,
     firmsUsingWord: job.firmsUsingWord,
     firmCount: job.firmCount,
@@ -133,6 +158,7 @@ export function topicsBy(cluster: ClusterEngine, job: FirmJob): FirmTopics {
         howMany: REPRESENTATIVES,
       }),
       centroid: middle,
+      parts: parts === undefined ? [] : partsOf(job, rows, parts, probabilities),
     }
   })
   const reassignedTopicOfSentence =
@@ -142,8 +168,51 @@ export function topicsBy(cluster: ClusterEngine, job: FirmJob): FirmTopics {
   return { topics, topicOfSentence, reassignedTopicOfSentence, probabilities }
 }
 
-/** Topics get numbers from the largest to the smallest, equals by their first sentence: what a reader expects. */
-function numberBySize(labels: Int32Array): { topicOfSentence: Int32Array; members: number[][] } {
+/**
+ * The parts of a topic, with what tells them from one another: against the rest of the firm their first words are the same, and
+ * then come such as are said once here and again anywhere (progress, organization: rest, digits).
+ */
+function partsOf(
+  { texts, vectors, d, firmsUsingWord, firmCount, ownWords }: FirmJob,
+  rows: readonly number[],
+  partOfSentence: Int32Array,
+  probabilities: Float32Array,
+): FoundPart[] {
+  const { groupOfRow, members } = numberBySize(Int32Array.from(rows, row => partOfSentence[row]))
+  const keywords = topicKeywords({
+    sentences: rows.map(row => texts[row]),
+    topicOfSentence: groupOfRow,
+    topicCount: members.length,
+    firmsUsingWord,
+    firmCount,
+    ownWords,
+    howMany: KEYWORDS,
+  })
+  return members.map((places, part) => {
+    const own = places.map(place => rows[place])
+    const [representative] = representativeSentences({
+      vectors,
+      d,
+      members: Int32Array.from(own),
+      centroid: Float32Array.from(centroid(vectors, d, own)),
+      texts,
+      probabilities,
+      howMany: 1,
+    })
+    return { members: own, keywords: keywords[part], representative }
+  })
+}
+
+/** Topic of each sentence of its core; the others are background to its words, as noise is. */
+function cores(members: readonly (readonly number[])[], probabilities: Float32Array): Int32Array {
+  const topicOfSentence = new Int32Array(probabilities.length).fill(NOISE)
+  for (const [topic, rows] of members.entries())
+    for (const row of coreOf(rows, probabilities)) topicOfSentence[row] = topic
+  return topicOfSentence
+}
+
+/** Groups get numbers from the largest to the smallest, equals by their first row: what a reader expects. */
+function numberBySize(labels: Int32Array): { groupOfRow: Int32Array; members: number[][] } {
   const rowsOfLabel = new Map<number, number[]>()
   for (let i = 0; i < labels.length; i++) {
     if (labels[i] === NOISE) continue
@@ -152,7 +221,7 @@ function numberBySize(labels: Int32Array): { topicOfSentence: Int32Array; member
     else rows.push(i)
   }
   const members = [...rowsOfLabel.values()].sort((a, b) => b.length - a.length || a[0] - b[0])
-  const topicOfSentence = new Int32Array(labels.length).fill(NOISE)
-  for (const [topic, rows] of members.entries()) for (const row of rows) topicOfSentence[row] = topic
-  return { topicOfSentence, members }
+  const groupOfRow = new Int32Array(labels.length).fill(NOISE)
+  for (const [group, rows] of members.entries()) for (const row of rows) groupOfRow[row] = group
+  return { groupOfRow, members }
 }

@@ -18,6 +18,8 @@ export type ThemeTopics = {
   /** Theme of each topic, from 0, or NOISE. */
   themeOfTopic: Int32Array
   themeCount: number
+  /** Part of its theme that each topic is in, numbered over all themes, or NOISE; absent by a method that knows no parts. */
+  partOfTopic?: Int32Array | undefined
   /** A theme of more than this share of all topics is flagged. */
   largestShare: number
   firmsUsingWord: ReadonlyMap<string, number>
@@ -37,6 +39,16 @@ export type ThemeDraft = {
   flags: string[]
   /** d numbers, unit length. */
   centroid: Float32Array
+  /** Those of most firms first. */
+  parts: ThemePart[]
+}
+
+export type ThemePart = {
+  /** Rows of its topics; some of the theme's may be in no part. */
+  members: number[]
+  firms: number
+  /** What it says and the other parts of the theme do not. */
+  keywords: string[]
 }
 
 // Where one firm holds more than this share of the sentences, the theme is that firm's story (design).
@@ -52,7 +64,7 @@ export function describeThemes(question: ThemeTopics): ThemeDraft[] {
   const { topics, vectors, d, themeOfTopic, themeCount, largestShare } = question
   const membersOf: number[][] = Array.from({ length: themeCount }, () => [])
   for (let row = 0; row < topics.length; row++) if (themeOfTopic[row] !== NOISE) membersOf[themeOfTopic[row]].push(row)
-  const keywords = themeKeywords(question)
+  const keywords = acrossFirms(question, [...topics.keys()], themeOfTopic, themeCount)
   const drafts = membersOf.map((members, theme): ThemeDraft => {
     const middle = Float32Array.from(normalizeRows(centroid(vectors, d, members), 1, d))
     const size = sizeOf(members, topics)
@@ -67,6 +79,7 @@ export function describeThemes(question: ThemeTopics): ThemeDraft[] {
       keywords: keywords[theme],
       flags,
       centroid: middle,
+      parts: partsOf(question, members),
     }
   })
   return drafts.sort((a, b) => b.firms - a.firms || b.sentences - a.sentences || a.members[0] - b.members[0])
@@ -92,28 +105,52 @@ function nearestOf(members: readonly number[], { topics, vectors, d }: ThemeTopi
   return [...rowOfFirm.values()].slice(0, NEAREST)
 }
 
+/** The parts of a theme, with what tells them from one another: by what tells the theme from others they would all be called alike. */
+function partsOf(question: ThemeTopics, members: readonly number[]): ThemePart[] {
+  const { topics, partOfTopic } = question
+  if (partOfTopic === undefined) return []
+  const numbers = new Map([[NOISE, NOISE]])
+  const partOfMember = Int32Array.from(members, row => {
+    const number = numbers.get(partOfTopic[row]) ?? numbers.size - 1
+    numbers.set(partOfTopic[row], number)
+    return number
+  })
+  return acrossFirms(question, members, partOfMember, numbers.size - 1)
+    .map((keywords, part) => {
+      const rows = members.filter((_, place) => partOfMember[place] === part)
+      return { members: rows, firms: new Set(rows.map(row => topics[row].firmId)).size, keywords }
+    })
+    .sort((a, b) => b.firms - a.firms || b.members.length - a.members.length || a.members[0] - b.members[0])
+}
+
 /**
- * Keywords of each theme against the others. A text is what one firm says in one theme, so that a word counts by the
- * firms that use it and not by how long one of them talks, and what one firm alone says (its towns, products and people)
+ * Keywords of each group of these topics against the others. A text is what one firm says in one group, so that a word counts
+ * by the firms that use it and not by how long one of them talks, and what one firm alone says (its towns, products and people)
  * does not count at all; topics in none are background.
  */
-function themeKeywords({ topics, themeOfTopic, themeCount, firmsUsingWord, firmCount }: ThemeTopics): string[][] {
-  const texts = new Map<string, { theme: number; text: string }>()
-  for (const [row, { firmId, sentences }] of topics.entries()) {
-    const theme = themeOfTopic[row]
-    const key = theme === NOISE ? `none ${row}` : `${theme} ${firmId}`
-    texts.set(key, { theme, text: `${texts.get(key)?.text ?? ''}\n${sentences.join('\n')}` })
+function acrossFirms(
+  { topics, firmsUsingWord, firmCount }: ThemeTopics,
+  rows: readonly number[],
+  groupOfRow: Int32Array,
+  groupCount: number,
+): string[][] {
+  const texts = new Map<string, { group: number; text: string }>()
+  for (const [place, row] of rows.entries()) {
+    const { firmId, sentences } = topics[row]
+    const group = groupOfRow[place]
+    const key = group === NOISE ? `none ${row}` : `${group} ${firmId}`
+    texts.set(key, { group, text: `${texts.get(key)?.text ?? ''}\n${sentences.join('\n')}` })
   }
   const all = [...texts.values()]
   const keywords = groupKeywords({
     texts: all.map(one => one.text),
-    groupOfText: Int32Array.from(all, one => one.theme),
-    groupCount: themeCount,
+    groupOfText: Int32Array.from(all, one => one.group),
+    groupCount,
     weightOfText: new Float64Array(all.length).fill(1),
     firmsUsingWord,
     firmCount,
     howMany: KEYWORDS,
     leastTexts: FIRMS_OF_KEYWORD,
   })
-  return keywords.map(ofTheme => ofTheme.map(keyword => keyword.term))
+  return keywords.map(ofGroup => ofGroup.map(keyword => keyword.term))
 }

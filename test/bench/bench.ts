@@ -1,6 +1,6 @@
-// npm run bench: a whole quarter beside BERTopic (quarter.ts), the clustering alone (cluster.ts), the embedding (embed.ts) and
-// the databases (database.ts) beside others, what search misses (search.ts), long runs, names, themes, thousands of firms
-// (scale.ts), or some of these. Prints what stands in docs/benchmarks.md between the marks of each part; --write puts it there.
+// npm run bench: a quarter beside BERTopic (quarter.ts), two methods beside it (methods.ts), the clustering alone (cluster.ts,
+// leiden.ts), the embedding (embed.ts), the databases (database.ts), what search misses (search.ts), long runs, names, themes,
+// thousands of firms (scale.ts). Prints what stands in docs/benchmarks.md between the marks of each part; --write puts it there.
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -22,6 +22,10 @@ import { measureLongRun } from './embed-memory.ts'
 import { reportEmbed, reportLongRun } from './embed-report.ts'
 import { readCalls } from './embed-texts.ts'
 import { measureExport, reportExport } from './export.ts'
+import { measureLeiden } from './leiden.ts'
+import { reportLeiden } from './leiden-report.ts'
+import { measureMethods } from './methods.ts'
+import { reportMethods } from './methods-report.ts'
 import { measureNames, reportNames } from './names.ts'
 import { measureOverlap, reportOverlap } from './overlap.ts'
 import { measurePage, reportPage } from './page.ts'
@@ -39,8 +43,10 @@ const PAGE = join(root, 'docs/benchmarks.md')
 const PARTS = [
   'quarter',
   'cluster',
+  'leiden',
   'names',
   'themes',
+  'methods',
   'overlap',
   'embed',
   'embed-long',
@@ -56,8 +62,10 @@ type Part = (typeof PARTS)[number]
 const STEPS_BEFORE: Record<Part, readonly string[]> = {
   quarter: [],
   cluster: ['ingest', 'embed'],
+  leiden: ['ingest', 'embed'],
   names: ['ingest', 'embed', 'cluster-firm'],
   themes: ['ingest', 'embed', 'cluster-firm'],
+  methods: [],
   overlap: [],
   embed: ['ingest'],
   'embed-long': ['ingest'],
@@ -80,6 +88,8 @@ const { values, positionals } = parseArgs({
     transcripts: { type: 'string' },
     // With twenty, one firm moves the noise of the sample by two points in a hundred; sixty take BERTopic half a minute more.
     'peer-firms': { type: 'string', default: '60' },
+    // Three fits by BERTopic of so many, four times over, take three minutes.
+    'method-firms': { type: 'string', default: '110' },
     // Batches of every width are full only where many sentences are in line; with 3,000 the slowest peer takes a minute.
     'embed-sentences': { type: 'string', default: '3072' },
     // More than a real quarter of 5,000 firms would leave in one step of `embed`, and twice what the embedded database likes.
@@ -107,6 +117,7 @@ const wanted = PARTS.filter(part =>
 )
 // The first firm only warms up, and so do the first sentences.
 const peerFirms = atLeast('peer-firms', 2)
+const methodFirms = atLeast('method-firms', 2)
 const embedSentences = atLeast('embed-sentences', 256)
 const madeSentences = atLeast('made-sentences', 1000)
 const longSentences = atLeast('long-sentences', 1000)
@@ -140,6 +151,7 @@ async function measure(part: Part, data: Data): Promise<string> {
   if (part === 'quarter') return reportQuarter(await measureQuarter(data, home, scratch, peerFirms))
   // On the sample that ships: large enough to be embedded in half a minute, and small enough to be done three times over.
   if (part === 'overlap') return reportOverlap(await measureOverlap(sampleData('2016Q4', ''), scratch))
+  if (part === 'methods') return reportMethods(await measureMethods(methodFirms, scratch))
   if (part === 'export') return reportExport(await measureExport(exportRows, scratch))
   if (part === 'page') return reportPage(await measurePage())
   if (part === 'take-home') return reportTakeHome(await measureTakeHome(scratch))
@@ -148,6 +160,8 @@ async function measure(part: Part, data: Data): Promise<string> {
   if (part === 'names') return reportNames(await measureNames(data, home))
   if (part === 'cluster')
     return withDatabase(settings, async sql => reportCluster(await measureClustering(sql, data, scratch)))
+  if (part === 'leiden')
+    return withDatabase(settings, async sql => reportLeiden(await measureLeiden(sql, { quarter, source }, scratch)))
   const threads = availableParallelism()
   if (part === 'database') return reportDatabase(await measureDatabase(data, home, vectors, { threads, scratch }))
   if (part === 'search') return reportFinding(await measureFinding(data, home, threads))
@@ -173,6 +187,7 @@ async function prepare(verbs: readonly string[], { quarter, transcripts }: Data)
 function atLeast(
   name:
     | 'peer-firms'
+    | 'method-firms'
     | 'embed-sentences'
     | 'made-sentences'
     | 'long-sentences'

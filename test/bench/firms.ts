@@ -8,20 +8,21 @@ import { measuresOf, summary } from '../../commands/eval.ts'
 import { sentencesByFirm } from '../../lib/db/calls.ts'
 import type { Database } from '../../lib/db/connect.ts'
 import { readBackground, readFirmInputs } from '../../lib/db/firm-input.ts'
-import { topicCounts } from '../../lib/db/topics.ts'
+import { type TopicCounts, topicCounts } from '../../lib/db/topics.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { count, say } from '../../lib/log.ts'
-import { clusterExactly, NOISE } from '../../lib/math/engine.ts'
+import { withoutTenth } from '../../lib/math/agreement.ts'
+import { engineOf, NOISE } from '../../lib/math/engine.ts'
 import { seedFrom } from '../../lib/math/random.ts'
 import { silhouette } from '../../lib/math/silhouette.ts'
 import { addSentences, countsFor, topWords, type WordCounts } from '../../lib/text/coherence.ts'
-import { agreement, keptRows } from '../../lib/text/firm-evaluation.ts'
-import { type FirmJob, firmJobOf, STANDARD_RECIPE, topicsBy } from '../../lib/text/firm-topics.ts'
+import { agreement } from '../../lib/text/firm-evaluation.ts'
+import { type FirmJob, firmJobOf, STANDARD_RECIPE, topicsOf } from '../../lib/text/firm-topics.ts'
 import { timed } from './clocks.ts'
 import { mean } from './figures.ts'
 import { type Peer, setUpPython, startPython } from './peers.ts'
 
-const SEEDS = [STANDARD_RECIPE.seed, STANDARD_RECIPE.seed + 1] as const
+export const SEEDS = [STANDARD_RECIPE.seed, STANDARD_RECIPE.seed + 1] as const
 
 /** How BERTopic is run. Notebooks seldom set a seed: umap-learn then takes all cores, and every answer is another. */
 export const WAYS = [
@@ -33,7 +34,7 @@ export const WAYS = [
 
 export type Fit = { seconds: number; cpuSeconds: number; labels: number[]; keywords: string[][] }
 /** One firm by one side: with each seed, and the first seed without a tenth of the sentences. */
-type Fits = { first: Fit; second: Fit; ofKept: Fit }
+export type Fits = { first: Fit; second: Fit; ofKept: Fit }
 
 export type Times = { seconds: number[]; cpuSeconds: number[] }
 
@@ -69,7 +70,7 @@ export async function readSample(sql: Database, quarter: string, wanted: number)
     if (input.problem !== undefined) throw new Error(input.problem)
     const job = firmJobOf(quarter, input, STANDARD_RECIPE, background)
     const otherSeed = seedFrom(SEEDS[1], input.firmId, quarter)
-    return { firmId: input.firmId, job, otherSeed, kept: keptRows(job.texts.length, otherSeed) }
+    return { firmId: input.firmId, job, otherSeed, kept: withoutTenth(job.texts.length, otherSeed) }
   })
 }
 
@@ -98,7 +99,7 @@ export async function compare(
     let firstFitSeconds = 0
     for (const [i, firm] of sample.entries()) {
       const fits = await fitInTurn(firm, i, oneThread, allThreads)
-      await requireSame(sql, quarter, firm.firmId, fits.ours.first)
+      requireSame(await topicCounts(sql, quarter, firm.firmId), firm.firmId, fits.ours.first)
       say(`bench: ${i + 1} of ${sample.length} firms fitted by both`)
       if (fits.refusal !== undefined) {
         refused.push(`${firm.firmId} (${count(firm.job.texts.length, 'sentence')}: ${fits.refusal})`)
@@ -139,7 +140,7 @@ export async function compare(
 }
 
 /** What the Python side reads: texts, and vectors as raw 32-bit floats. */
-function writeSample(sample: readonly SampleFirm[], folder: string): void {
+export function writeSample(sample: readonly SampleFirm[], folder: string): void {
   for (const [i, { job }] of sample.entries()) writeFileSync(join(folder, `${i}.f32`), job.vectors)
   const firms = sample.map(({ firmId, job }) => ({ firm: firmId, d: job.d, texts: job.texts }))
   writeFileSync(join(folder, 'firms.json'), JSON.stringify(firms))
@@ -155,8 +156,7 @@ async function fitInTurn(
   const { job, otherSeed, kept } = firm
   let refusal: string | undefined
   async function ask({ seeded, threads }: (typeof WAYS)[number], seed: number, rows: number[] | null): Promise<Fit> {
-    const request = { firm: i, rows, seed: seeded ? seed : null, settings: job.recipe }
-    const answer = await (threads === 1 ? oneThread : allThreads).ask<Fit | { error: string }>(request)
+    const answer = await askPeer(threads === 1 ? oneThread : allThreads, i, seeded ? seed : null, rows)
     if (!('error' in answer)) return answer
     refusal ??= answer.error
     return { seconds: 0, cpuSeconds: 0, labels: [], keywords: [] }
@@ -165,25 +165,38 @@ async function fitInTurn(
   async function askAll(seed: number): Promise<void> {
     for (const [number, way] of WAYS.entries()) ways[number].push(await ask(way, seed, null))
   }
-  const first = fitOurs(job)
+  const first = await fitOurs(job)
   await askAll(SEEDS[0])
-  const second = fitOurs({ ...job, seed: otherSeed })
+  const second = await fitOurs({ ...job, seed: otherSeed })
   await askAll(SEEDS[1])
-  const ofKept = fitOurs(withRows(job, kept))
+  const ofKept = await fitOurs(withRows(job, kept))
   const peerOfKept = await ask(WAYS[0], SEEDS[0], [...kept])
   const peer = { first: ways[0][0], second: ways[0][1], ofKept: peerOfKept }
   return { ours: { first, second, ofKept }, peer, ways, refusal }
 }
 
-function withRows(job: FirmJob, rows: Int32Array): FirmJob {
+/** A fit of the firm of this number in the sample, by the settings of our UMAP and HDBSCAN; or why it refused. */
+export function askPeer(
+  peer: Peer,
+  firm: number,
+  seed: number | null,
+  rows: number[] | null,
+): Promise<Fit | { error: string }> {
+  return peer.ask({ firm, rows, seed, settings: STANDARD_RECIPE })
+}
+
+export function withRows(job: FirmJob, rows: Int32Array): FirmJob {
   const vectors = new Float32Array(rows.length * job.d)
   for (const [place, row] of rows.entries())
     vectors.set(job.vectors.subarray(row * job.d, (row + 1) * job.d), place * job.d)
   return { ...job, texts: Array.from(rows, row => job.texts[row]), vectors }
 }
 
-function fitOurs(job: FirmJob): Fit {
-  const { result, seconds, cpuSeconds } = timed(() => topicsBy(clusterExactly, job))
+export async function fitOurs(job: FirmJob): Promise<Fit> {
+  const cluster = await engineOf(job)
+  const { result, seconds, cpuSeconds } = timed(() =>
+    topicsOf(job, cluster(job.vectors, job.texts.length, job.d, job.seed)),
+  )
   const keywords = result.topics.map(topic => topic.keywords.map(keyword => keyword.term))
   return { seconds, cpuSeconds, labels: [...result.topicOfSentence], keywords }
 }
@@ -194,8 +207,7 @@ function addTimes(times: Times, fits: readonly Fit[]): void {
 }
 
 /** What is timed here must be what the product does: the database has the same topics and the same noise. */
-async function requireSame(sql: Database, quarter: string, firmId: string, fit: Fit): Promise<void> {
-  const { topics, noise } = await topicCounts(sql, quarter, firmId)
+export function requireSame({ topics, noise }: TopicCounts, firmId: string, fit: Fit): void {
   const found = fit.labels.filter(label => label === NOISE).length
   if (topics !== fit.keywords.length || noise !== found)
     throw new Error(
@@ -205,7 +217,7 @@ async function requireSame(sql: Database, quarter: string, firmId: string, fit: 
 }
 
 /** In all clustered sentences of the quarter: what stands together by chance is known only there. */
-async function countWordsOfQuarter(sql: Database, quarter: string, fits: readonly Fits[]): Promise<WordCounts> {
+export async function countWordsOfQuarter(sql: Database, quarter: string, fits: readonly Fits[]): Promise<WordCounts> {
   const counts = countsFor(fits.flatMap(fit => fit.first.keywords).map(topWords))
   for await (const { sentences } of sentencesByFirm(sql, quarter)) {
     const clustered = sentences.filter(sentence => sentence.talk === null)
@@ -217,7 +229,7 @@ async function countWordsOfQuarter(sql: Database, quarter: string, fits: readonl
   return counts
 }
 
-function qualityOf(firms: readonly SampleFirm[], fits: readonly Fits[], words: WordCounts): Quality {
+export function qualityOf(firms: readonly SampleFirm[], fits: readonly Fits[], words: WordCounts): Quality {
   const measured = fits.map(({ first, second, ofKept }, i) => {
     const { firmId, job, kept } = firms[i]
     const labels = Int32Array.from(first.labels)

@@ -62,6 +62,12 @@ export function startPython(kind: PythonKind, scratch: string, threads: 1 | unde
   })
 }
 
+/** leidenalg, which has one thread. */
+export function startLeidenalg(scratch: string): Promise<Peer> {
+  const words = [join(root, 'test/bench/leiden_peer.py')]
+  return startPeer(join(root, '.venv-bench/bin/python'), words, { log: join(scratch, 'leiden.log'), env: process.env })
+}
+
 /** sentence-transformers; `copy`: a folder to put the model in as torch wants it. */
 export function startTorch(settings: object, scratch: string, copy: string): Promise<Peer> {
   const words = [join(root, 'test/bench/embed_peer.py'), JSON.stringify(settings), copy]

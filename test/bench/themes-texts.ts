@@ -10,7 +10,7 @@ import { hdbscan } from '../../lib/math/hdbscan.ts'
 import { shuffled } from '../../lib/math/layout.ts'
 import { centroid, normalizeRows } from '../../lib/math/matrix.ts'
 import { createRandom, seedFrom } from '../../lib/math/random.ts'
-import { clusterThemes, scaledRecipe, THEME_RECIPE } from '../../lib/math/themes.ts'
+import { clusterThemes, scaledRecipe, THEME_RECIPE, type ThemeRecipe } from '../../lib/math/themes.ts'
 import { umap } from '../../lib/math/umap.ts'
 import { openEmbedder } from '../../lib/model/embedder.ts'
 import { keywordName, keywordSummary } from '../../lib/text/names.ts'
@@ -136,18 +136,33 @@ const SEED = 42
 const TENTHS = 4
 
 function judgeVectors(vectors: Float32Array, n: number, d: number, quarter: string): Omit<TextRow, 'model' | 'what'> {
+  const { labels, ...agreements } = themesHeld(vectors, n, d, quarter, THEME_RECIPE)
   const seed = seedFrom(SEED, 'themes', quarter)
-  const { labels } = clusterThemes({ vectors, n, d, recipe: THEME_RECIPE, seed })
-  const otherSeed = seedFrom(SEED + 1, 'themes', quarter)
-  const other = clusterThemes({ vectors, n, d, recipe: THEME_RECIPE, seed: otherSeed })
-  return {
-    plain: shapeOf(plainLabels(vectors, n, d, seed)),
-    end: shapeOf(labels),
-    seedAgreement: adjustedRandIndex(other.labels, labels),
-    tenthAgreement: mean(
-      Array.from({ length: TENTHS }, (_, tenth) => withoutTenth(vectors, n, d, seed, labels, tenth)),
-    ),
-  }
+  return { plain: shapeOf(plainLabels(vectors, n, d, seed)), end: shapeOf(labels), ...agreements }
+}
+
+/** Themes as `aggregate` makes them, and how they agree with those of another seed, and of nine tenths of the topics. */
+export function themesHeld(
+  vectors: Float32Array,
+  n: number,
+  d: number,
+  quarter: string,
+  recipe: ThemeRecipe,
+): { labels: Int32Array; seedAgreement: number; tenthAgreement: number } {
+  const seed = seedFrom(SEED, 'themes', quarter)
+  const { labels } = clusterThemes({ vectors, n, d, recipe, seed })
+  const other = clusterThemes({ vectors, n, d, recipe, seed: seedFrom(SEED + 1, 'themes', quarter) })
+  const tenths = Array.from({ length: TENTHS }, (_, tenth) => {
+    const kept = shuffled(n, createRandom(tenth)).subarray(Math.ceil(n / 10))
+    const own = new Float32Array(kept.length * d)
+    for (const [i, row] of kept.entries()) own.set(vectors.subarray(row * d, (row + 1) * d), i * d)
+    const found = clusterThemes({ vectors: own, n: kept.length, d, recipe, seed })
+    return adjustedRandIndex(
+      found.labels,
+      Array.from(kept, row => labels[row]),
+    )
+  })
+  return { labels, seedAgreement: adjustedRandIndex(other.labels, labels), tenthAgreement: mean(tenths) }
 }
 
 /** HDBSCAN over UMAP, with nothing done to the outcome. */
@@ -155,24 +170,6 @@ function plainLabels(vectors: Float32Array, n: number, d: number, seed: number):
   const recipe = scaledRecipe(THEME_RECIPE, n)
   const layout = umap(vectors, n, d, { ...recipe, metric: 'cosine', seed })
   return hdbscan(layout, n, recipe.nComponents, recipe).labels
-}
-
-function withoutTenth(
-  vectors: Float32Array,
-  n: number,
-  d: number,
-  seed: number,
-  labels: Int32Array,
-  tenth: number,
-): number {
-  const kept = shuffled(n, createRandom(tenth)).subarray(Math.ceil(n / 10))
-  const own = new Float32Array(kept.length * d)
-  for (const [i, row] of kept.entries()) own.set(vectors.subarray(row * d, (row + 1) * d), i * d)
-  const found = clusterThemes({ vectors: own, n: kept.length, d, recipe: THEME_RECIPE, seed })
-  return adjustedRandIndex(
-    found.labels,
-    Array.from(kept, row => labels[row]),
-  )
 }
 
 function shapeOf(labels: Int32Array): Shape {

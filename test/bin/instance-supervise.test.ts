@@ -22,9 +22,10 @@ import { stopDatabase } from '../../lib/db/embedded/start.ts'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { embeddedHome } from '../db/servers.ts'
+import { here } from '../here.ts'
 import { startMetadataServer, TERMINATION } from '../metadata-server.ts'
 import { processesBelow } from '../processes.ts'
-import { fingerprints, isRunning, root, succeed } from '../run.ts'
+import { fingerprints, isRunning, root } from '../run.ts'
 
 const QUARTER = '2024Q3'
 const AT_ONCE = ['--pause', '0']
@@ -137,10 +138,10 @@ describe.skipIf(process.platform !== 'linux')('the supervisor of a rented machin
     ).toEqual([])
     expect(await stopDatabase(one.home)).toBe(false)
     const other = await machine()
-    await succeed(['db-restore', await backupIn(one)], other)
+    await here(['db-restore', await backupIn(one)], other)
     // What compares quarters each database makes of its own.
-    for (const verb of ['novelty', 'lineage']) await succeed([verb, '--quarter', QUARTER], other)
-    await succeed(['db-check'], other)
+    for (const verb of ['novelty', 'lineage']) await here([verb, '--quarter', QUARTER], other)
+    await here(['db-check'], other)
     undisturbed = await rowsOf(one.home)
     expect(await rowsOf(other.home)).toEqual(undisturbed)
   }, 100_000)
@@ -170,7 +171,7 @@ describe.skipIf(process.platform !== 'linux')('the supervisor of a rented machin
     expect(await rowsOf(other.home)).toEqual(undisturbed)
   }, 100_000)
 
-  it('obeys the notice of the cloud, and has its checkpoint ready', async () => {
+  it.concurrent('obeys the notice of the cloud, and has its checkpoint ready', async () => {
     const metadata = await startMetadataServer()
     const one = await machine()
     const spot = { QUARTERDECK_SPOT_NOTICE: 'true', AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.url }

@@ -19,10 +19,11 @@ import { startCloud, type TestCloud } from '../cloud/faults.ts'
 import { sshdIsHere, sshUser } from '../cloud/machine.ts'
 import { motoIsHere } from '../cloud/moto.ts'
 import { NO_CAPACITY, THROTTLED } from '../cloud/requests.ts'
-import { hasRealServer, realServer, scratchFolder } from '../db/servers.ts'
-import { fingerprints, isRunning, root, STEPS, scratchHome, stepWords, succeed } from '../run.ts'
+import { hasRealServer, putDatabase, readyHome, realServer, scratchFolder } from '../db/servers.ts'
+import { here } from '../here.ts'
+import { bringQuarter, QUARTER } from '../ready-quarter.ts'
+import { fingerprints, isRunning, root, stepWords } from '../run.ts'
 
-const QUARTER = '2024Q3'
 const HOME_REGION = 'us-east-1'
 // Whoever sees the list of processes, the log or the terminal must not see it.
 const SECRET = 'hf_a-token-that-opens-nothing'
@@ -89,13 +90,14 @@ function rented(...words: (string | Record<string, string>)[]): Program {
   return provision('--yes', '--from', '127.0.0.1/32', '--ssh-port', '2222', '--ssh-user', sshUser, ...words)
 }
 
-/** The packages of this checkout, so that a machine need not fetch them: that it can is seen once. */
+/** The packages of this checkout and a new database, so that a machine need not make them: that it can is seen once. */
 async function linkPackages(count: number): Promise<void> {
   if (spawnSync('make', ['-q', 'node_modules'], { cwd: root }).status !== 0) throw new Error('make node_modules first')
   while (cloud.machines().length < count) await sleep(20)
   const there = join(cloud.machines()[count - 1].home, 'quarterdeck')
   mkdirSync(there, { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(there, 'node_modules'))
+  await putDatabase(join(there, '.quarterdeck'))
 }
 
 /** Nothing that costs money, and nobody who is let in. */
@@ -124,11 +126,11 @@ function allowed(): Set<string> {
 
 /** What the results hold, by way of a database here. */
 async function rowsOf(backup: string): Promise<Record<string, string>> {
-  const { home, remove } = scratchHome()
+  const { home, remove } = await readyHome()
   try {
-    await succeed(['db-restore', backup], { home })
+    await here(['db-restore', backup], { home })
     // What compares quarters is made anew where it lands.
-    for (const step of ['novelty', 'lineage'] as const) await succeed(stepWords(step, QUARTER), { home })
+    for (const step of ['novelty', 'lineage'] as const) await here(stepWords(step, QUARTER), { home })
     return await withDatabase(readSettings({ QUARTERDECK_HOME: home }), async sql => await fingerprints(sql))
   } finally {
     await remove()
@@ -142,13 +144,15 @@ let undisturbed: Record<string, string> | undefined
 /** The same quarter, done here step by step. */
 async function rowsHere(): Promise<Record<string, string>> {
   if (undisturbed !== undefined) return undisturbed
-  const { home, remove } = scratchHome()
+  const { home, remove } = await readyHome()
   try {
-    // By the path that it has there, which is kept with each call.
-    symlinkSync(join(root, 'data/samples'), join(folder, 'transcripts'))
-    await succeed(['ingest', `transcripts/${QUARTER}`, '--quarter', QUARTER], { home, cwd: folder })
-    for (const step of STEPS.slice(1)) await succeed(stepWords(step, QUARTER), { home })
-    undisturbed = await withDatabase(readSettings({ QUARTERDECK_HOME: home }), async sql => await fingerprints(sql))
+    undisturbed = await withDatabase(readSettings({ QUARTERDECK_HOME: home }), async sql => {
+      await bringQuarter(sql)
+      // By the path that it has there, which is kept with each call.
+      const [ours, there] = [join(root, 'data/samples'), 'transcripts']
+      await sql`update calls set source = replace(source, ${ours}, ${there})`
+      return await fingerprints(sql)
+    })
     return undisturbed
   } finally {
     await remove()

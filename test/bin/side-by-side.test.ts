@@ -4,14 +4,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startChatServer, subjects } from '../chat-server.ts'
+import { readyHome } from '../db/servers.ts'
+import { here } from '../here.ts'
 import { processesBelow } from '../processes.ts'
-import { scratchHome, stepWords, succeed } from '../run.ts'
+import { stepWords } from '../run.ts'
 import { sideBySide } from '../side-by-side.ts'
 
-const scratch = scratchHome()
+const scratch = await readyHome()
 // No embeddings yet, and nobody who makes them: whoever follows waits.
 beforeAll(async () => {
-  await succeed(stepWords('ingest', '2024Q3'), scratch)
+  await here(stepWords('ingest', '2024Q3'), scratch)
 })
 afterAll(() => scratch.remove())
 
@@ -63,7 +65,7 @@ it.each(['SIGTERM', 'SIGINT'] as const)('passes %s on, and leaves no process beh
 })
 
 it('runs a follower again that ended before whom it follows: on a busy machine it may have seen nobody begin', async () => {
-  for (const verb of ['embed', 'cluster-firm', 'name-topics']) await succeed([verb, '--quarter', '2024Q3'], scratch)
+  for (const verb of ['embed', 'cluster-firm', 'name-topics']) await here([verb, '--quarter', '2024Q3'], scratch)
   const server = await startChatServer(() => subjects)
   server.hold()
   const env = { XAI_API_KEY: 'none', QUARTERDECK_CHAT_URL: server.url }

@@ -5,7 +5,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Queries } from '../../lib/db/connect.ts'
 import { STAGES, standingOf } from '../../lib/db/work.ts'
+import { messageOf } from '../../lib/errors.ts'
 import { createRandom, type Random, seedFrom } from '../../lib/math/random.ts'
+import { tried } from '../here.ts'
 import { fingerprints, STEPS, sample, stepWords } from '../run.ts'
 import { openSupervisor, type Supervisor } from './supervisor.ts'
 import { inspect, processesOf, QUARTER, untilWorkIsInHand, type World } from './worlds.ts'
@@ -68,7 +70,7 @@ async function disturb(world: World, { kills, seed, say }: Plan): Promise<Storm>
         await striking.stop()
       }
     }
-    await inPeace(supervisor)
+    await finish(world, supervisor.faults)
     result.cutShort += await inspect(world.settings(), async sql => {
       await judge(sql, undisturbed, supervisor.faults)
       return await countCutShort(sql, killed)
@@ -199,7 +201,15 @@ async function together(running: Promise<void>[]): Promise<void> {
   for (const one of await Promise.allSettled(running)) if (one.status === 'rejected') throw one.reason
 }
 
-/** What is left, with nobody to disturb it: nothing may fail any more. */
+/** What a life has left, with nobody to disturb it: nothing may fail any more. In this process, since no signal is to come. */
+async function finish({ options }: World, faults: string[]): Promise<void> {
+  for (const step of STEPS) {
+    const { error } = await tried(stepWords(step, QUARTER), options())
+    if (error !== undefined) faults.push(`${step} failed though nothing disturbed it: ${messageOf(error)}`)
+  }
+}
+
+/** The whole quarter, undisturbed. */
 async function inPeace(supervisor: Supervisor): Promise<void> {
   for (const step of STEPS) {
     const { code, stderr } = await supervisor.run(stepWords(step, QUARTER))

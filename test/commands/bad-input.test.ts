@@ -9,13 +9,15 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startDatabase } from '../../lib/db/embedded/start.ts'
 import { withDatabase } from '../../lib/db/open.ts'
+import { UsageError, UserError } from '../../lib/errors.ts'
 import { readSettings } from '../../lib/settings.ts'
-import { hasServerWithoutPgvector, serverWithoutPgvector } from '../db/servers.ts'
-import { fingerprints, type Options, quarterdeck, root, sample, scratchHome, succeed } from '../run.ts'
+import { hasServerWithoutPgvector, readyHome, serverWithoutPgvector } from '../db/servers.ts'
+import { here, tried } from '../here.ts'
+import { fingerprints, type Options, quarterdeck, root, sample } from '../run.ts'
 import { sharedFolder } from '../shared.ts'
 
-const { home, remove } = scratchHome()
-const here: Options = { home }
+const { home, remove } = await readyHome()
+const ours: Options = { home }
 const folder = join(home, 'input')
 let before: Record<string, string>
 
@@ -31,14 +33,14 @@ function file(name: string, content: string | Buffer): string {
 beforeAll(async () => {
   mkdirSync(folder, { recursive: true })
   const call = join(sample('2016Q4'), '20161004_MU')
-  await succeed(['ingest', call, '--quarter', '2016Q4'], here)
+  await here(['ingest', call, '--quarter', '2016Q4'], ours)
   before = await rows()
 })
 afterAll(remove)
 
 /** Refused with this exit code, in two lines that contain the words, and the database is as it was. */
 async function refused(words: string[], code: number, ...says: (string | RegExp)[]): Promise<void> {
-  const outcome = await quarterdeck(words, here)
+  const outcome = await quarterdeck(words, ours)
   expect(outcome.stderr).not.toContain('should not have happened')
   expect(outcome.stderr).not.toMatch(/\n\s+at .*:\d+:\d+/) // no stack
   for (const word of says) expect(outcome.stderr).toMatch(word)
@@ -48,21 +50,32 @@ async function refused(words: string[], code: number, ...says: (string | RegExp)
   expect(await rows()).toEqual(before)
 }
 
+/** The same of a command line that the door lets in, without the door: what it makes of such a refusal, others here show. */
+async function refusedHere(words: string[], ...says: (string | RegExp)[]): Promise<void> {
+  const { printed, error } = await tried(words, ours)
+  if (!(error instanceof UserError)) throw error ?? new Error(`${words.join(' ')} was not refused`)
+  expect(error).not.toBeInstanceOf(UsageError) // whose exit code is 2
+  for (const word of says) expect(`${error.message}\n→ ${error.hint}`).toMatch(word)
+  expect(error.hint).toMatch(/^\S/)
+  expect(printed).toBe('')
+  expect(await rows()).toEqual(before)
+}
+
 const ingest = (path: string, quarter = '2016Q4') => ['ingest', path, '--quarter', quarter]
 
 describe('what ingest cannot read', () => {
   it('names a folder that is not there', () => refused(ingest(join(folder, 'nowhere')), 1, /nowhere/))
 
-  it('names an empty file', () => refused(ingest(file('20161005_NONE/text.txt', '')), 1, /text\.txt/, /empty/))
+  it('names an empty file', () => refusedHere(ingest(file('20161005_NONE/text.txt', '')), /text\.txt/, /empty/))
 
   it('names an empty folder', () => {
     mkdirSync(join(folder, 'hollow'), { recursive: true })
-    return refused(ingest(join(folder, 'hollow')), 1, /hollow/)
+    return refusedHere(ingest(join(folder, 'hollow')), /hollow/)
   })
 
   it('names a binary file', () => {
     const bytes = Buffer.from(Array.from({ length: 4096 }, (_, i) => i % 256))
-    return refused(ingest(file('20161005_BIN/text.txt', bytes)), 1, /text\.txt/, /no text: a NUL byte/)
+    return refusedHere(ingest(file('20161005_BIN/text.txt', bytes)), /text\.txt/, /no text: a NUL byte/)
   })
 
   it('names the byte at which a file stops being UTF-8', () => {
@@ -75,46 +88,43 @@ describe('what ingest cannot read', () => {
   })
 
   it('names a line of a megabyte that no sentence ends', () =>
-    refused(
+    refusedHere(
       ingest(file('20161005_LONG/text.txt', `Good morning.\n${'revenue '.repeat(131_072)}`)),
-      1,
       /line 2/,
       /1,048,57/,
       /20,000/,
     ))
 
   it('names the columns that a CSV lacks and those it has', () =>
-    refused(
+    refusedHere(
       ingest(
         file(
           'ciq.csv',
           'companyid,companyname,transcriptid,componentorder,mostimportantdateutc,speakertypename\n1,A,2,0,2016-10-05,Operator\n',
         ),
       ),
-      1,
       /componenttext/,
       /companyname/,
     ))
 
   it('names the place at which JSON breaks off', () =>
-    refused(
+    refusedHere(
       ingest(
         file(
           'call.json',
           '{"ticker": "ABC", "fiscal_period_year": 2016, "call_transcript": [{"section": "pres", "text": "Hel',
         ),
       ),
-      1,
       /call\.json/,
       /cut short/,
       /line 1/,
     ))
 
   it('says which quarters there are when the wanted one is not among them', () =>
-    refused(ingest(join(sample('2016Q4'), '20161004_MU'), '2017Q1'), 1, /2017Q1/, /2016Q4 \(1 call\)/))
+    refusedHere(ingest(join(sample('2016Q4'), '20161004_MU'), '2017Q1'), /2017Q1/, /2016Q4 \(1 call\)/))
 
   it('goes on with the other files, and says at the end that one was refused', async () => {
-    const { home: other, remove: removeOther } = scratchHome()
+    const { home: other, remove: removeOther } = await readyHome()
     const mixed = join(folder, 'mixed')
     file('mixed/20161005_GOOD/text.txt', 'We opened twelve stores in the quarter.\nMargins rose by two points.\n')
     file('mixed/20161006_BAD/text.txt', Buffer.from([0x66, 0xff, 0x66]))
@@ -122,7 +132,7 @@ describe('what ingest cannot read', () => {
     expect(strict.code).toBe(1)
     expect(strict.stderr).toMatch(/BAD/)
     expect(strict.stderr).toMatch(/1 file could not be read/)
-    expect(JSON.parse(await succeed(['sql', 'select firm_id from firms', '--json'], { home: other }))).toEqual([
+    expect(JSON.parse(await here(['sql', 'select firm_id from firms', '--json'], { home: other }))).toEqual([
       { firm_id: 'GOOD' },
     ])
     const lenient = await quarterdeck([...ingest(mixed), '--skip-bad'], { home: other })
@@ -148,7 +158,7 @@ describe('a wrong command line', () => {
   it('ends with 2 on a switch with a value', () => refused(['status', '--json=false'], 2, /--json takes no value/))
 
   it('lets nothing out of a file command the terminal', async () => {
-    const { stderr } = await quarterdeck(ingest(file('escape.csv', 'com\u001b[31mpanyid,b\n1,2\n')), here)
+    const { stderr } = await quarterdeck(ingest(file('escape.csv', 'com\u001b[31mpanyid,b\n1,2\n')), ours)
     expect(stderr).toContain('panyid')
     expect(stderr).not.toContain('\u001b')
   })
@@ -162,10 +172,10 @@ describe('a wrong command line', () => {
   })
 
   it('prints the help of every command to stdout with 0', async () => {
-    const help = await quarterdeck(['--help'], here)
+    const help = await quarterdeck(['--help'], ours)
     expect(help.code).toBe(0)
     expect(help.stdout).toContain('cluster-firm')
-    const one = await quarterdeck(['cluster-firm', '--help'], here)
+    const one = await quarterdeck(['cluster-firm', '--help'], ours)
     expect(one.code).toBe(0)
     expect(one.stdout).toContain('--min-cluster-size')
   })
@@ -177,9 +187,10 @@ describe('a wrong command line', () => {
 describe('steps out of order', () => {
   it('names the step that comes first', () =>
     refused(['cluster-firm', '--quarter', '2016Q4'], 1, /embed/, /quarterdeck embed --quarter 2016Q4/))
-  it('names the quarters there are', () => refused(['embed', '--quarter', '1999Q1'], 1, /1999Q1/, /2016Q4/))
-  it('names a firm that is not there', () => refused(['embed', '--quarter', '2016Q4', '--firm', 'NOSUCH'], 1, /NOSUCH/))
-  it('refuses to search what has no embeddings', () => refused(['search', 'memory prices'], 1, /embeddings/))
+  it('names the quarters there are', () => refusedHere(['embed', '--quarter', '1999Q1'], /1999Q1/, /2016Q4/))
+  it('names a firm that is not there', () =>
+    refusedHere(['embed', '--quarter', '2016Q4', '--firm', 'NOSUCH'], /NOSUCH/))
+  it('refuses to search what has no embeddings', () => refusedHere(['search', 'memory prices'], /embeddings/))
 })
 
 describe('statements that sql does not run', () => {
@@ -191,7 +202,7 @@ describe('statements that sql does not run', () => {
     ['select 1; commit; delete from firms', /one statement/],
     ['/* a comment */ drop table firms', /reading statement/],
     ["explain analyze insert into firms (firm_id) values ('X')", /only read|read-only/i],
-  ])('%s', (statement, says) => refused(['sql', statement], 1, says))
+  ])('%s', (statement, says) => refusedHere(['sql', statement], says))
 
   it('shows where a statement is wrong', () => refused(['sql', 'select nonsense from firms'], 1, /nonsense/))
 })
@@ -223,15 +234,15 @@ describe('databases that cannot be used', () => {
 
   const mini = sharedFolder('model', 'all-MiniLM-L6-v2') ?? ''
   it.skipIf(mini === '')('refuses a second model in the same database, and says how to go on', async () => {
-    const { home: other, remove: removeOther } = scratchHome()
-    await succeed(['ingest', join(sample('2016Q4'), '20161004_MU'), '--quarter', '2016Q4'], { home: other })
-    await succeed(['embed', '--quarter', '2016Q4'], { home: other })
+    const { home: other, remove: removeOther } = await readyHome()
+    await here(['ingest', join(sample('2016Q4'), '20161004_MU'), '--quarter', '2016Q4'], { home: other })
+    await here(['embed', '--quarter', '2016Q4'], { home: other })
     const { code, stderr } = await quarterdeck(['embed', '--quarter', '2016Q4', '--model', mini], { home: other })
     expect(code).toBe(1)
     expect(stderr).toMatch(/earnings-static-256/)
     expect(stderr).toMatch(/all-MiniLM-L6-v2/)
     expect(stderr).toMatch(/QUARTERDECK_HOME/)
-    for (const verb of ['cluster-firm', 'name-topics']) await succeed([verb, '--quarter', '2016Q4'], { home: other })
+    for (const verb of ['cluster-firm', 'name-topics']) await here([verb, '--quarter', '2016Q4'], { home: other })
     const env = { QUARTERDECK_MODEL: mini }
     for (const words of [
       ['aggregate', '--quarter', '2016Q4'],

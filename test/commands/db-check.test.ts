@@ -6,20 +6,12 @@ import { startDatabase } from '../../lib/db/embedded/start.ts'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { compute } from '../compute.ts'
-import {
-  fingerprints,
-  isRunning,
-  quarterdeck,
-  running,
-  STEPS,
-  sample,
-  scratchHome,
-  stepWords,
-  succeed,
-} from '../run.ts'
+import { readyHome } from '../db/servers.ts'
+import { here } from '../here.ts'
+import { fingerprints, isRunning, quarterdeck, running, STEPS, sample, stepWords, succeed } from '../run.ts'
 
 const QUARTER = '2024Q3'
-const { home, remove } = scratchHome()
+const { home, remove } = await readyHome()
 const settings = { ...readSettings({}), home }
 
 type Report = {
@@ -59,8 +51,9 @@ beforeAll(async () => {
     await killed(verb)
     // The database as well, each second step.
     if (place % 2 === 1) process.kill((await startDatabase(home)).pid, 'SIGKILL')
-    expect((await report(0)).findings.filter(finding => finding.broken > 0)).toEqual([])
-    await succeed(stepWords(verb, QUARTER), { home })
+    const { findings }: Report = JSON.parse(await here(['db-check', '--json'], { home }))
+    expect(findings.filter(finding => finding.broken > 0)).toEqual([])
+    await here(stepWords(verb, QUARTER), { home })
   }
   whole = await rows()
 }, 300_000)
@@ -76,7 +69,7 @@ describe('db-check', () => {
   })
 
   it('changes nothing, not even `runs`', async () => {
-    const runs = async () => (await succeed(['sql', 'select count(*) from runs'], { home })).trim()
+    const runs = async () => (await here(['sql', 'select count(*) from runs'], { home })).trim()
     const before = await runs()
     await succeed(['db-check', '--quarter', '2024q3'], { home })
     expect(await runs()).toBe(before)
@@ -105,7 +98,7 @@ describe('db-check', () => {
       const mend = /→ quarterdeck (.*)/.exec(told.stderr)?.[1] ?? ''
       expect(told.stdout).toContain(`→ quarterdeck ${mend}`)
       typed.push(mend)
-      await succeed(mend.replace('PATH', sample(QUARTER)).split(' '), { home })
+      await here(mend.replace('PATH', sample(QUARTER)).split(' '), { home })
       await withDatabase(settings, sql => compute(sql, QUARTER)) // make quarter
     }
     // `index` sees by itself that its index is gone.
@@ -139,7 +132,7 @@ describe('drop-quarter', () => {
       /no quarter is left; the next embed may bind the database to another model than earnings-static/,
     )
     const run = `select command, outcome, counts ->> 'calls' as calls from runs order by run_id desc limit 1`
-    expect(JSON.parse(await succeed(['sql', run, '--json'], { home }))).toEqual([
+    expect(JSON.parse(await here(['sql', run, '--json'], { home }))).toEqual([
       { command: 'drop-quarter', outcome: 'done', calls: '14' },
     ])
     await report(0)

@@ -5,27 +5,20 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
+import { UserError } from '../../lib/errors.ts'
 import { readSettings } from '../../lib/settings.ts'
+import { readyHome } from '../db/servers.ts'
+import { here, tried } from '../here.ts'
 import { PLAIN, writeSmallTransformer } from '../model/small-transformer.ts'
 import { processesBelow } from '../processes.ts'
-import {
-  fingerprints,
-  isRunning,
-  type Options,
-  quarterdeck,
-  running,
-  sample,
-  scratchHome,
-  stepWords,
-  succeed,
-} from '../run.ts'
+import { fingerprints, isRunning, type Options, quarterdeck, running, sample, stepWords } from '../run.ts'
 
 const QUARTER = '2016Q4'
-const { home, remove } = scratchHome()
+const { home, remove } = await readyHome()
 const settings = { ...readSettings({}), home }
 afterAll(remove)
 beforeAll(async () => {
-  for (const verb of ['ingest', 'embed']) await succeed(stepWords(verb, QUARTER), { home })
+  for (const verb of ['ingest', 'embed']) await here(stepWords(verb, QUARTER), { home })
 }, 120_000)
 
 const vectorsPrint = () => withDatabase(settings, async sql => (await fingerprints(sql)).sentence_vectors)
@@ -35,7 +28,7 @@ type Run = { outcome: string; options: Record<string, unknown>; counts: Record<s
 /** The last run of `embed` as it stands in the table `runs`. */
 async function lastRun(): Promise<Run> {
   const statement = `select outcome, options, counts from runs where command = 'embed' order by run_id desc limit 1`
-  const [run] = JSON.parse(await succeed(['sql', statement, '--json'], { home }))
+  const [run] = JSON.parse(await here(['sql', statement, '--json'], { home }))
   return run
 }
 
@@ -54,7 +47,7 @@ describe('embed', () => {
       expect(counts[name]).toBeGreaterThan(0)
     expect(counts.paddingShare).toBeLessThan(0.04)
     const statement = 'select model, device, threads, tokens from learned_batches'
-    const learned = JSON.parse(await succeed(['sql', statement, '--json'], { home }))
+    const learned = JSON.parse(await here(['sql', statement, '--json'], { home }))
     expect(learned).toMatchObject([{ device: 'cpu', threads: 2 }])
     expect(learned[0].model).toMatch(/^earnings-static-256 [0-9a-f]{12}$/)
     expect(learned[0].tokens).toBeGreaterThanOrEqual(512)
@@ -93,7 +86,7 @@ describe('embed', () => {
   )
 
   it('takes a fixed number of sentences at a time where that is asked for, by flag or by environment', async () => {
-    const learned = () => succeed(['sql', 'select tokens, learned_at from learned_batches'], { home })
+    const learned = () => here(['sql', 'select tokens, learned_at from learned_batches'], { home })
     const before = await learned()
     await embedAgain(['--firm', 'MU', '--batch-size', '7'])
     expect(await lastRun()).toMatchObject({ options: { batchSize: 7 }, counts: { batchSentencesMost: 7 } })
@@ -110,7 +103,7 @@ describe('embed', () => {
     const text = `${'Rigs fell in the basin. '.repeat(300)}Foreign exchange took two percent from sales.`
     const file = join(home, 'LONG_q4_2016.txt')
     writeFileSync(file, `${text.replaceAll('. ', ' and ')}\nRevenue was up in the quarter because of pricing.\n`)
-    await succeed(['ingest', file, '--quarter', QUARTER], { home })
+    await here(['ingest', file, '--quarter', QUARTER], { home })
     const embed = (...words: string[]) =>
       quarterdeck(['embed', '--quarter', QUARTER, '--firm', 'LONG', ...words], { home })
     const cut = await embed()
@@ -121,7 +114,7 @@ describe('embed', () => {
     expect(split.stderr).toContain('1 sentence read in windows of 1024 tokens')
     expect(await vectorsPrint()).not.toBe(beginning)
     expect((await embed('--long-text', 'split')).stderr).toContain('nothing left to do')
-    await embed('--long-text', 'truncate')
+    await here(['embed', '--quarter', QUARTER, '--firm', 'LONG', '--long-text', 'truncate'], { home })
     expect(await vectorsPrint()).toBe(beginning)
   })
 
@@ -133,7 +126,7 @@ describe('embed', () => {
     expect(metrics).toMatch(/^quarterdeck_embed_sentences\{.*\} \d+$/m)
     expect(metrics.endsWith('# EOF\n')).toBe(true)
     writeFileSync(file, metrics.replace(/^(quarterdeck_embed_running\{.*\}) 0$/m, '$1 1'))
-    await succeed(['embed', '--quarter', QUARTER], { home, env: { QUARTERDECK_METRICS_FILE: file } })
+    await here(['embed', '--quarter', QUARTER], { home, env: { QUARTERDECK_METRICS_FILE: file } })
     expect(readFileSync(file, 'utf8')).toMatch(/^quarterdeck_embed_running\{.*\} 0$/m)
   })
 
@@ -144,8 +137,7 @@ describe('embed', () => {
   })
 
   it('leaves everything as it was when the model cannot be opened, and says so in the figures', async () => {
-    const states = () =>
-      succeed(['sql', 'select stage, state, count(*) from work group by 1, 2 order by 1, 2'], { home })
+    const states = () => here(['sql', 'select stage, state, count(*) from work group by 1, 2 order by 1, 2'], { home })
     const file = join(home, 'failed.prom')
     const before = await states()
     const words = ['embed', '--quarter', QUARTER, '--force', '--model', join(home, 'no-model'), '--metrics-file', file]
@@ -157,12 +149,13 @@ describe('embed', () => {
   })
 
   it('knows its model by revision, wherever the folder stands now, and says so when it is gone', async () => {
-    const other = scratchHome()
+    const other = await readyHome()
     const folders = ['one', 'two', 'three'].map(name => join(other.home, name))
-    const run = (...words: string[]) => quarterdeck(words, { home: other.home, env: { QUARTERDECK_THREADS: '64' } })
+    const where = { home: other.home, env: { QUARTERDECK_THREADS: '64' } }
+    const run = (...words: string[]) => quarterdeck(words, where)
     writeSmallTransformer(folders[0], PLAIN)
-    await run('ingest', join(sample(QUARTER), '20161004_MU'), '--quarter', QUARTER)
-    expect((await run('embed', '--quarter', QUARTER, '--model', folders[0])).code).toBe(0)
+    await here(['ingest', join(sample(QUARTER), '20161004_MU'), '--quarter', QUARTER], where)
+    await here(['embed', '--quarter', QUARTER, '--model', folders[0]], where)
     renameSync(folders[0], folders[1])
     const moved = await run('embed', '--quarter', QUARTER, '--model', folders[1])
     expect(moved.stderr).toContain('nothing left to do')
@@ -180,7 +173,7 @@ describe('embed', () => {
       expect(stderr).toContain('export QUARTERDECK_MODEL=')
     }
     // More threads than cores would make it forty times slower.
-    const threads = JSON.parse((await run('sql', 'select max(threads) as most from learned_batches', '--json')).stdout)
+    const threads = JSON.parse(await here(['sql', 'select max(threads) as most from learned_batches', '--json'], where))
     expect(threads[0].most).toBeLessThanOrEqual(availableParallelism())
     await other.remove()
   })
@@ -193,19 +186,18 @@ describe('embed', () => {
       [['--device', 'cuda', '--force'], 'the device cuda cannot be used', '--device cpu'],
       [['--metrics-file', join(home, 'no', 'where.prom')], 'there is no folder', 'mkdir -p'],
     ] as const) {
-      const { code, stderr } = await quarterdeck(['embed', '--quarter', QUARTER, ...words], { home })
-      expect(code).toBeGreaterThan(0)
-      expect(stderr).toContain(message)
-      expect(stderr).toContain(hint)
+      const { error } = await tried(['embed', '--quarter', QUARTER, ...words], { home })
+      if (!(error instanceof UserError)) throw error ?? new Error(`${words.join(' ')} was not refused`)
+      expect(error.message).toContain(message)
+      expect(error.hint).toContain(hint)
     }
-    const { stderr } = await quarterdeck(['embed', '--quarter', QUARTER], {
-      home,
-      env: { QUARTERDECK_BATCH_MOST: 'all' },
-    })
-    expect(stderr).toContain('QUARTERDECK_BATCH_MOST is "all"; it must be a whole number')
+    const all = { home, env: { QUARTERDECK_BATCH_MOST: 'all' } }
+    await expect(here(['embed', '--quarter', QUARTER], all)).rejects.toThrow(
+      'QUARTERDECK_BATCH_MOST is "all"; it must be a whole number',
+    )
   })
 })
 
 function sentencesOfQuarter(): Promise<string> {
-  return succeed(['sql', `select count(*)::int as n from sentences where quarter = '${QUARTER}'`, '--json'], { home })
+  return here(['sql', `select count(*)::int as n from sentences where quarter = '${QUARTER}'`, '--json'], { home })
 }

@@ -3,16 +3,15 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
-import { quarterdeck, scratchHome, stepWords, succeed } from '../run.ts'
+import { readyHome } from '../db/servers.ts'
+import { here } from '../here.ts'
+import { bringQuarter, QUARTER } from '../ready-quarter.ts'
+import { quarterdeck } from '../run.ts'
 
-const QUARTER = '2024Q3'
-const { home, remove } = scratchHome()
+const { home, remove } = await readyHome()
 const settings = { ...readSettings({}), home }
 
-beforeAll(async () => {
-  for (const verb of ['ingest', 'embed', 'cluster-firm', 'name-topics'])
-    await succeed(stepWords(verb, QUARTER), { home })
-}, 100_000)
+beforeAll(() => withDatabase(settings, bringQuarter), 100_000)
 afterAll(remove)
 
 type Outcome = {
@@ -38,7 +37,7 @@ async function aggregated(condition: string): Promise<Outcome & { topics: number
   }))
   const { themes, memberships } = outcome
   expect(JSON.parse(stdout)).toMatchObject({ topics, themes: themes.length, inThemes: memberships.length })
-  return { topics, stderr, shown: await succeed(['themes', '--quarter', QUARTER], { home }), ...outcome }
+  return { topics, stderr, shown: await here(['themes', '--quarter', QUARTER], { home }), ...outcome }
 }
 
 it('makes of two firms themes of both at most, each flagged where one of them dominates', async () => {

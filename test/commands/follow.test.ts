@@ -7,12 +7,14 @@ import { withDatabase } from '../../lib/db/open.ts'
 import { createRandom } from '../../lib/math/random.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { onBothServers, optionsFor } from '../db/both-databases.ts'
+import { readyHome } from '../db/servers.ts'
+import { here } from '../here.ts'
 import { processesBelow } from '../processes.ts'
-import { fingerprints, type Options, quarterdeck, scratchHome, stepWords, succeed } from '../run.ts'
+import { fingerprints, type Options, quarterdeck, stepWords } from '../run.ts'
 import { sideBySide, stepsSideBySide } from '../side-by-side.ts'
 
 const QUARTER = '2024Q3'
-const inTurn = scratchHome()
+const inTurn = await readyHome()
 afterAll(() => inTurn.remove())
 
 const settingsOf = ({ home, env = {} }: Options) => readSettings({ QUARTERDECK_HOME: home, ...env })
@@ -23,7 +25,7 @@ const threeSteps = (options: Options) => sideBySide(stepsSideBySide(QUARTER), op
 
 let rowsInTurn: Record<string, string>
 beforeAll(async () => {
-  for (const verb of ['ingest', 'embed', 'cluster-firm', 'name-topics']) await succeed(step(verb), inTurn)
+  for (const verb of ['ingest', 'embed', 'cluster-firm', 'name-topics']) await here(step(verb), inTurn)
   rowsInTurn = await rowsOf(inTurn)
 }, 100_000)
 
@@ -36,14 +38,14 @@ onBothServers('steps side by side', startServer => {
     withDatabase(settingsOf(options), async sql => (await sql.unsafe(text)) as unknown as Row[])
 
   it('begin before anything is embedded, and wait for it', async () => {
-    await succeed(step('ingest'), options)
+    await here(step('ingest'), options)
     const followers = [step('cluster-firm', '--follow'), step('name-topics', '--follow', '--json')].map(words =>
       quarterdeck(words, options),
     )
     const running = async () => (await ask(`select from runs where outcome = 'running'`)).length
     while ((await running()) < 2) await sleep(50)
     expect(await ask('select from settings')).toEqual([]) // bound to no model yet
-    await succeed(step('embed'), options)
+    await here(step('embed'), options)
     const [clustered, named] = await Promise.all(followers)
     expect(`${clustered.code} ${clustered.stderr}`).toMatch(/^0 [\s\S]*waiting for embed[\s\S]*14 firms in/)
     expect(`${named.code} ${named.stderr}`).toMatch(/^0 [\s\S]*waiting for cluster-firm/)

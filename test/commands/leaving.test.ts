@@ -7,9 +7,10 @@ import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { type ChatServer, startChatServer, subjects } from '../chat-server.ts'
 import { onBothServers, optionsFor } from '../db/both-databases.ts'
+import { here } from '../here.ts'
 import { type MetadataServer, startMetadataServer, TERMINATION } from '../metadata-server.ts'
 import { bringQuarter } from '../ready-quarter.ts'
-import { fingerprints, isRunning, type Options, quarterdeck, running, STEPS, stepWords, succeed } from '../run.ts'
+import { fingerprints, isRunning, type Options, quarterdeck, running, STEPS, stepWords } from '../run.ts'
 
 const QUARTER = '2024Q3'
 const FIRMS = 14
@@ -73,7 +74,7 @@ onBothServers('told to leave,', (startServer, name) => {
       expect(await outcomeOfLast(verb)).toBe('stopped')
       break
     }
-    for (const one of STEPS.slice(STEPS.indexOf(verb))) await succeed(step(one), options)
+    for (const one of STEPS.slice(STEPS.indexOf(verb))) await here(step(one), options)
     expect(await rowsNow()).toEqual(undisturbed)
   }, 100_000)
 
@@ -90,7 +91,7 @@ onBothServers('told to leave,', (startServer, name) => {
     expect(await outcomeOfLast('name-topics')).toBe('stopped')
     expect(await inHand()).toEqual([])
     // The next run asks for the rest, and for nothing twice.
-    await succeed(step('name-topics'), withModel)
+    await here(step('name-topics'), withModel)
     const questions = chat.asked.map(one => JSON.stringify(one.body.messages))
     expect(new Set(questions).size).toBe(questions.length)
     const [{ firms }] = await ask<{ firms: number }>(

@@ -10,10 +10,11 @@ import { openEmbedder } from '../../lib/model/embedder.ts'
 import { readModelFolder } from '../../lib/model/model-folder.ts'
 import { REGISTERED } from '../../lib/model/registry.ts'
 import { readSettings } from '../../lib/settings.ts'
+import { readyHome } from '../db/servers.ts'
 import { filesOf, type HubServer, REPOSITORY, REVISION, startHub } from '../model/hub-server.ts'
-import { root, scratchHome, succeed } from '../run.ts'
+import { root, succeed } from '../run.ts'
 
-const { home, remove } = scratchHome()
+const { home, remove } = await readyHome()
 const cache = join(home, 'cache')
 const env = { QUARTERDECK_MODEL_CACHE: cache }
 const settings = { ...readSettings({ QUARTERDECK_MODEL_CACHE: cache }), home }

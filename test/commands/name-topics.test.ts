@@ -23,13 +23,15 @@ import {
   subjectsAs,
   trickles,
 } from '../chat-server.ts'
+import { readyHome } from '../db/servers.ts'
+import { here } from '../here.ts'
 import { bringQuarter } from '../ready-quarter.ts'
-import { type Outcome, quarterdeck, scratchHome, start, succeed } from '../run.ts'
+import { type Outcome, quarterdeck, start, succeed } from '../run.ts'
 
 const KEY = 'xai-secret-0123456789'
 const QUARTER = '2024Q3'
 const FIRMS = 14
-const { home, remove } = scratchHome()
+const { home, remove } = await readyHome()
 let server: ChatServer
 /** What the server does with a request; each test says it anew. */
 let behave: (asked: Asked) => Reaction
@@ -57,15 +59,17 @@ const settings = (model: string, more: Record<string, string> = {}) => ({
 })
 const nameWith = (model: string, words: string[] = [], more: Record<string, string> = {}): Promise<Outcome> =>
   quarterdeck(['name-topics', '--quarter', QUARTER, ...words], { home, env: settings(model, more) })
+/** For a run that has to end well, and of which nothing is asked but what it leaves behind, or prints. */
+const nameHere = (model: string, words: string[] = [], more: Record<string, string> = {}): Promise<string> =>
+  here(['name-topics', '--quarter', QUARTER, ...words], { home, env: settings(model, more) })
 
 type Row = Record<string, unknown>
-const rows = async (statement: string): Promise<Row[]> =>
-  JSON.parse(await succeed(['sql', statement, '--json'], { home }))
+const rows = async (statement: string): Promise<Row[]> => JSON.parse(await here(['sql', statement, '--json'], { home }))
 const sources = (table = 'topic_names'): Promise<Row[]> =>
   rows(`select source, count(*)::int as n from ${table} group by 1 order by 1`)
 const namesOf = (firm: string): Promise<Row[]> =>
   rows(`select name, source from topic_names join topics using (topic_id) where firm_id = '${firm}' order by topic_id`)
-const standing = (): Promise<string> => succeed(['status', '--quarter', QUARTER], { home })
+const standing = (): Promise<string> => here(['status', '--quarter', QUARTER], { home })
 const costs = async (): Promise<Row> =>
   (await rows('select count(*)::int as answers, coalesce(sum(dollars), 0)::float8 as dollars from chat_answers'))[0]
 
@@ -76,12 +80,12 @@ describe('a dry run', () => {
     expect(await succeed(words, { home })).toMatch(
       /would ask grok-\S+ 14 times for 111 topics of 14 firms:\nsome [\d,]+ tokens of questions and [\d,]+ of answers, \$0\.\d+\./,
     )
-    const plan = JSON.parse(await succeed([...words, '--json'], { home }))
+    const plan = JSON.parse(await here([...words, '--json'], { home }))
     expect(plan).toMatchObject({ quarter: QUARTER, firms: FIRMS, topics: 111, requests: FIRMS, kept: 0 })
     expect(plan.dollars).toBeGreaterThan(0)
     // An unknown model has no known price, and a price can be said.
-    expect(await succeed(words, { home, env: { QUARTERDECK_CHAT_MODEL: 'mine' } })).toContain('unknown price')
-    const priced = await succeed([...words, '--json'], { home, env: settings('mine') })
+    expect(await here(words, { home, env: { QUARTERDECK_CHAT_MODEL: 'mine' } })).toContain('unknown price')
+    const priced = await here([...words, '--json'], { home, env: settings('mine') })
     const { promptTokens, completionTokens, dollars } = JSON.parse(priced)
     expect(dollars).toBeCloseTo((promptTokens + 10 * completionTokens) / 1e6, 9)
     expect(server.asked).toHaveLength(0)
@@ -89,15 +93,15 @@ describe('a dry run', () => {
   })
 
   it('comes close to what the run then asks and says', async () => {
-    const plan = JSON.parse((await nameWith('foreseen', ['--dry-run', '--json'])).stdout)
-    expect((await nameWith('foreseen')).code).toBe(0)
+    const plan = JSON.parse(await nameHere('foreseen', ['--dry-run', '--json']))
+    await nameHere('foreseen')
     expect(server.asked).toHaveLength(plan.requests)
     const characters = server.asked
       .flatMap(({ body }) => body.messages)
       .reduce((sum, { content }) => sum + content.length, 0)
     expect(plan.promptTokens).toBeGreaterThan(characters / 4)
     expect(plan.promptTokens).toBeLessThan((characters / 4) * 1.2)
-    const again = JSON.parse((await nameWith('foreseen', ['--force', '--dry-run', '--json'])).stdout)
+    const again = JSON.parse(await nameHere('foreseen', ['--force', '--dry-run', '--json']))
     expect(again).toMatchObject({ requests: 0, kept: FIRMS, promptTokens: 0, dollars: 0 })
   })
 })
@@ -124,7 +128,7 @@ describe('name-topics with a key', () => {
   })
 
   it('names themes in the same way', async () => {
-    expect((await quarterdeck(['aggregate', '--quarter', QUARTER], { home, env: settings('grok-test') })).code).toBe(0)
+    await here(['aggregate', '--quarter', QUARTER], { home, env: settings('grok-test') })
     expect(server.asked.map(one => one.kind)).toEqual(['themes'])
     const firms = server.asked[0].data.map(({ topics }) => new Set(topics?.map(({ firm }) => firm)).size)
     expect(Math.max(...firms)).toBeGreaterThan(3)
@@ -139,7 +143,7 @@ describe('name-topics with a key', () => {
     expect(await sources('themes')).toEqual([{ source: 'keywords', n: expect.any(Number) }])
     expect(await standing()).toContain('aggregate: some themes have names of keywords for now')
     behave = () => subjects
-    expect((await quarterdeck(words.slice(0, 3), { home, env: settings('but this one') })).code).toBe(0)
+    await here(words.slice(0, 3), { home, env: settings('but this one') })
     expect(await sources('themes')).toEqual([{ source: 'llm', n: expect.any(Number) }])
     expect(await standing()).not.toContain('for now')
   })
@@ -153,7 +157,7 @@ describe('name-topics with a key', () => {
     expect(await sources()).toEqual([{ source: 'llm', n: 111 }])
     expect(await unkeyed()).toMatch(/nothing left to do/)
     // And the first model's are not asked for again.
-    expect((await nameWith('grok-test')).code).toBe(0)
+    await nameHere('grok-test')
     expect(server.asked.filter(({ body }) => body.model === 'grok-test')).toEqual([])
   })
 
@@ -181,29 +185,31 @@ describe('a server that will never do', () => {
 })
 
 describe('a server in trouble', () => {
-  it.each<[string, Reaction]>([
-    ['too many requests, with a time to wait', refuses(429, { 'retry-after': '0.01' })],
-    ['too many requests, without one', refuses(429)],
-    ['a failure of its own', refuses(500)],
-    ['a connection cut within the answer', breaksOff],
-    ['half an answer', sendsHalf],
-  ])('is asked again: %s', async (what, trouble) => {
-    let spoiled = 0
-    behave = () => (spoiled++ < 2 ? trouble : subjects)
-    const { code, stderr } = await nameWith(`trouble: ${what}`, ['--firm', 'HLPW'])
-    expect(`${code} ${stderr}`).toMatch(/^0 /)
-    expect((await namesOf('HLPW')).every(({ source }) => source === 'llm')).toBe(true)
+  /** Names the quarter while so many questions of each trouble, one firm's a trouble, come to it so many times. */
+  async function nameAmong(model: string, troubles: readonly Reaction[], times: number, more = {}): Promise<void> {
+    const asked: string[] = []
+    behave = ({ body }) => {
+      const [, { content }] = body.messages
+      asked.push(content)
+      const trouble = troubles[[...new Set(asked)].indexOf(content)]
+      return trouble !== undefined && asked.filter(one => one === content).length <= times ? trouble : subjects
+    }
+    const { code, stderr } = await nameWith(model, [], more)
+    expect(`${code} ${stderr}`).toMatch(/^0 [\s\S]*111 topics named, 0 of them by keywords/)
+    const questions = [...new Set(asked)]
+    expect(questions).toHaveLength(FIRMS)
+    expect(questions.map(question => asked.filter(one => one === question).length)).toEqual(
+      questions.map((_, place) => (place < troubles.length ? times + 1 : 1)),
+    )
+  }
+
+  it('is asked again: too many requests, with and without a time to wait, failures, a cut connection, half an answer', async () => {
+    const troubles = [refuses(429, { 'retry-after': '0.01' }), refuses(429), refuses(500), breaksOff, sendsHalf]
+    await nameAmong('in trouble', troubles, 2)
   })
 
-  it.each<[string, Reaction]>([
-    ['hangs', hangs],
-    ['trickles', trickles],
-  ])('that %s is given up after the time limit, and asked again', async (what, trouble) => {
-    let spoiled = 0
-    behave = () => (spoiled++ < 1 ? trouble : subjects)
-    const { code, stderr } = await nameWith(`silent: ${what}`, ['--firm', 'HLPW'], { QUARTERDECK_CHAT_TIMEOUT: '1' })
-    expect(`${code} ${stderr}`).toMatch(/^0 /)
-    expect(server.asked).toHaveLength(2)
+  it('that hangs or trickles is given up after the time limit, and asked again', async () => {
+    await nameAmong('silent', [hangs, trickles], 1, { QUARTERDECK_CHAT_TIMEOUT: '1' })
   })
 })
 
@@ -217,8 +223,7 @@ describe('names that cannot be used', () => {
   ])('go back once, together, and are good the second time: %s', async (what, first, reason, again) => {
     const topics = (await namesOf('HLPW')).length
     behave = ({ data }) => (data.some(({ refused }) => refused) || data.length < topics ? subjects : first)
-    const { code, stderr } = await nameWith(`second time: ${what}`, ['--firm', 'HLPW'])
-    expect(`${code} ${stderr}`).toMatch(/^0 /)
+    await nameHere(`second time: ${what}`, ['--firm', 'HLPW'])
     expect(server.asked.map(({ ids }) => ids.length)).toEqual([topics, again(topics)])
     for (const { refused } of server.asked[1].data) expect(JSON.stringify(refused)).toMatch(reason)
     const names = await namesOf('HLPW')
@@ -238,7 +243,7 @@ describe('names that cannot be used', () => {
     expect(new Set(names.map(({ name }) => String(name).toLowerCase())).size).toBe(names.length)
     server.asked.length = 0
     expect((await nameWith('stubborn', ['--firm', 'HLPW'])).stderr).toMatch(/nothing left to do/)
-    expect((await nameWith('stubborn', ['--firm', 'HLPW', '--force'])).code).toBe(0)
+    await nameHere('stubborn', ['--firm', 'HLPW', '--force'])
     expect(server.asked).toHaveLength(0)
   })
 
@@ -259,7 +264,7 @@ describe('names that cannot be used', () => {
     behave = () => subjects
     expect((await nameWith('no JSON')).stderr).toMatch(/nothing left to do/)
     expect(server.asked).toHaveLength(0) // both answers are paid for
-    expect((await nameWith('no JSON', ['--force'])).code).toBe(0)
+    await nameHere('no JSON', ['--force'])
     expect(server.asked).toHaveLength(1)
   })
 
@@ -276,7 +281,7 @@ describe('names that cannot be used', () => {
     )
     server.asked.length = 0
     behave = () => subjects
-    expect((await nameWith('filter')).code).toBe(0)
+    await nameHere('filter')
     expect(server.asked).toHaveLength(1)
   })
 })
@@ -285,7 +290,7 @@ describe('a spending limit', () => {
   const limited = (dollars: string) => ({ QUARTERDECK_CHAT_DOLLARS: dollars })
 
   it('ends asking before it is passed, names the rest by keywords, and a higher one asks for the rest alone', async () => {
-    await succeed(['cluster-firm', '--quarter', QUARTER, '--force'], { home }) // which takes all names away
+    await here(['cluster-firm', '--quarter', QUARTER, '--force'], { home }) // which takes all names away
     const before = Number((await costs()).dollars)
     const limit = before + 0.02
     const { code, stderr } = await nameWith('dear', [], limited(String(limit)))
@@ -301,9 +306,9 @@ describe('a spending limit', () => {
     expect(asked).toBeGreaterThan(0)
     expect(asked).toBeLessThan(FIRMS)
     // The limit is the quarter's, not the run's: a crash loop cannot spend without end.
-    expect((await nameWith('dear', [], limited(String(limit)))).code).toBe(0)
+    await nameHere('dear', [], limited(String(limit)))
     expect(Number((await costs()).dollars)).toBeLessThanOrEqual(limit)
-    expect((await nameWith('dear', [], limited(String(before + 1)))).code).toBe(0)
+    await nameHere('dear', [], limited(String(before + 1)))
     expect(server.asked).toHaveLength(FIRMS)
     expect(await sources()).toEqual([{ source: 'llm', n: 111 }])
   })
@@ -328,7 +333,7 @@ describe('a run that is killed', () => {
     const questions = server.asked.map(({ body }) => body.messages[1].content)
     server.asked.length = 0
     behave = () => subjects
-    expect((await quarterdeck(['name-topics', '--quarter', QUARTER], { home, env })).code).toBe(0)
+    await here(['name-topics', '--quarter', QUARTER], { home, env })
     const asked = server.asked.map(({ body }) => body.messages[1].content)
     expect(asked).toHaveLength(FIRMS - 5)
     expect(asked.filter(question => questions.slice(0, 5).includes(question))).toEqual([])
@@ -336,8 +341,7 @@ describe('a run that is killed', () => {
   })
 
   it('at random moments, again and again, pays at most for what was in flight and ends with the names of a whole run', async () => {
-    const whole = await nameWith('undisturbed')
-    expect(whole.code).toBe(0)
+    await nameHere('undisturbed')
     const names = await rows('select topic_id, name, summary from topic_names order by 1')
     server.asked.length = 0
     behave = () => after(20, subjects)
@@ -352,7 +356,7 @@ describe('a run that is killed', () => {
       await ended
       kills++
     }
-    expect((await quarterdeck(['name-topics', '--quarter', QUARTER], { home, env })).code).toBe(0)
+    await here(['name-topics', '--quarter', QUARTER], { home, env })
     const questions = server.asked.map(({ body }) => body.messages[1].content)
     expect(new Set(questions).size).toBe(FIRMS)
     expect(questions.length - FIRMS).toBeLessThanOrEqual(2 * kills)

@@ -7,25 +7,17 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings, type Settings } from '../../lib/settings.ts'
 import { onBothServers, optionsFor } from '../db/both-databases.ts'
-import {
-  fingerprints,
-  type Options,
-  quarterdeck,
-  root,
-  STEPS,
-  sample,
-  scratchHome,
-  stepWords,
-  succeed,
-} from '../run.ts'
+import { readyHome } from '../db/servers.ts'
+import { here } from '../here.ts'
+import { fingerprints, type Options, quarterdeck, root, STEPS, sample, stepWords, succeed } from '../run.ts'
 
 const QUARTER = '2024Q3'
 type Row = Record<string, string | number | string[] | null>
 
 /** The rows of a run on the embedded database with one thread, made once. */
 const elsewhere = once(async () => {
-  const { home, remove } = scratchHome()
-  for (const verb of STEPS) await succeed(stepWords(verb, QUARTER), { home, env: { QUARTERDECK_THREADS: '1' } })
+  const { home, remove } = await readyHome()
+  for (const verb of STEPS) await here(stepWords(verb, QUARTER), { home, env: { QUARTERDECK_THREADS: '1' } })
   const found = await withDatabase({ ...readSettings({}), home }, sql => fingerprints(sql))
   await remove()
   return found
@@ -44,7 +36,7 @@ onBothServers('the sample quarter', start => {
   let settings: Settings
 
   const rows = async (statement: string): Promise<Row[]> =>
-    JSON.parse(await succeed(['sql', statement, '--json'], options))
+    JSON.parse(await here(['sql', statement, '--json'], options))
   const prints = (where = 'true') => withDatabase(settings, sql => fingerprints(sql, where))
 
   async function step(verb: string, ...more: string[]): Promise<string> {
@@ -54,7 +46,7 @@ onBothServers('the sample quarter', start => {
   }
 
   const statusOf = async (): Promise<Record<string, string>> => {
-    const status = JSON.parse(await succeed(['status', '--quarter', QUARTER, '--json'], options))
+    const status = JSON.parse(await here(['status', '--quarter', QUARTER, '--json'], options))
     return Object.fromEntries(
       status.quarters[0].steps.map((one: { step: string; state: string }) => [one.step, one.state]),
     )
@@ -209,7 +201,7 @@ onBothServers('the sample quarter', start => {
           day: '2024-08-12',
         },
       ])
-      expect(await succeed(['sql', "select 'a,\"b' as x, 2 as y", '--csv'], options)).toBe('x,y\r\n"a,""b",2\r\n')
+      expect(await here(['sql', "select 'a,\"b' as x, 2 as y", '--csv'], options)).toBe('x,y\r\n"a,""b",2\r\n')
     })
   })
 
@@ -231,7 +223,7 @@ onBothServers('the sample quarter', start => {
       const untouched = async () =>
         rows(`select md5(string_agg(t::text, '' order by topic_id)) as topics from topics t where ${others}`)
       const before = await untouched()
-      await step('cluster-firm', '--firm', 'hlpw', '--force', '--min-cluster-size', '8')
+      await here(stepWords('cluster-firm', QUARTER, '--firm', 'hlpw', '--force', '--min-cluster-size', '8'), options)
       expect(await untouched()).toEqual(before)
       expect(await statusOf()).toEqual({
         ingest: 'done',
@@ -246,7 +238,7 @@ onBothServers('the sample quarter', start => {
       // With the usual recipe again the firm is what it was, and the later steps do just what is stale.
       expect(await step('cluster-firm')).toMatch(/1 firm in/)
       expect(await step('name-topics')).toMatch(/1 firm in/)
-      for (const verb of ['aggregate', 'novelty', 'lineage']) await step(verb)
+      for (const verb of ['aggregate', 'novelty', 'lineage']) await here(stepWords(verb, QUARTER), options)
       expect(await prints()).toEqual(whole)
     })
 
@@ -270,11 +262,11 @@ onBothServers('the sample quarter', start => {
         (select count(*)::int from topic_sentences where firm_id = 'GPEL') as members`)
       expect([vectors, members]).toEqual([0, 0])
       const hits = JSON.parse(
-        await succeed(['search', 'storm crews', '--firm', 'GPEL', '--by', 'meaning', '--json'], options),
+        await here(['search', 'storm crews', '--firm', 'GPEL', '--by', 'meaning', '--json'], options),
       )
       expect(hits.sentences).toEqual([])
       // And back: everything is as it was.
-      for (const verb of STEPS) await step(verb)
+      for (const verb of STEPS) await here(stepWords(verb, QUARTER), options)
       expect(await prints()).toEqual(whole)
     }, 200_000)
   })
@@ -298,7 +290,7 @@ onBothServers('the sample quarter', start => {
         select command, count(*)::int as processes, sum((counts->>'firms')::int)::int as firms from runs
         where run_id > ${last} group by 1 order by command collate "C"`),
       ).toEqual([...shared].sort().map(command => ({ command, processes: 2, firms: 14 })))
-      for (const verb of ['aggregate', 'index', 'novelty', 'lineage']) await step(verb)
+      for (const verb of ['aggregate', 'index', 'novelty', 'lineage']) await here(stepWords(verb, QUARTER), options)
       expect(await prints()).toEqual(whole)
     }, 200_000)
   })

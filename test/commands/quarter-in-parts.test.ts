@@ -7,10 +7,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { withDatabase } from '../../lib/db/open.ts'
 import { readSettings } from '../../lib/settings.ts'
 import { onBothServers, optionsFor } from '../db/both-databases.ts'
-import { fingerprints, type Options, quarterdeck, sample, scratchHome, succeed } from '../run.ts'
+import { readyHome } from '../db/servers.ts'
+import { here } from '../here.ts'
+import { fingerprints, type Options, quarterdeck, sample, succeed } from '../run.ts'
 
 const QUARTER = '2016Q4'
-const whole = scratchHome()
+const whole = await readyHome()
 afterAll(() => whole.remove())
 
 const settingsOf = ({ home, env = {} }: Options) => readSettings({ QUARTERDECK_HOME: home, ...env })
@@ -22,9 +24,8 @@ const calls = readdirSync(sample(QUARTER))
 const paths = (names: string[]) => names.map(name => join(sample(QUARTER), name))
 
 async function run(options: Options, ...transcripts: string[]): Promise<void> {
-  await succeed(['ingest', ...transcripts, '--quarter', QUARTER], options)
-  for (const verb of ['embed', 'cluster-firm', 'name-topics', 'aggregate'])
-    await succeed([verb, '--quarter', QUARTER], options)
+  for (const words of [['ingest', ...transcripts], ['embed'], ['cluster-firm'], ['name-topics'], ['aggregate']])
+    await here([...words, '--quarter', QUARTER], options)
 }
 
 beforeAll(() => run(whole, ...paths(calls)), 200_000)
@@ -57,7 +58,7 @@ onBothServers('a quarter in parts', start => {
     const stdin = 'We opened twelve stores. Margins rose by two points in the quarter.\n'
     await succeed(['ingest', '-', '--quarter', '2017Q2', '--firm', 'acme'], { ...parts, stdin })
     const rows = JSON.parse(
-      await succeed(
+      await here(
         ['sql', "select firm_id, quarter, text from sentences where quarter = '2017Q2' order by sentence_id", '--json'],
         parts,
       ),
@@ -81,7 +82,7 @@ onBothServers('a quarter in parts', start => {
     const early = `${header}77,Old Name Inc,1,We sold more anvils in Ohio.,0,2018-02-01,Executives\n`
     const late = `${header}77,New Name Inc,2,We sold fewer anvils in Ohio.,0,2018-05-01,Executives\n`
     const nameOf = async () =>
-      JSON.parse(await succeed(['sql', "select name from firms where firm_id = 'ciq-77'", '--json'], parts))[0].name
+      JSON.parse(await here(['sql', "select name from firms where firm_id = 'ciq-77'", '--json'], parts))[0].name
     await succeed(['ingest', '-', '--quarter', '2018Q2'], { ...parts, stdin: late })
     await succeed(['ingest', '-', '--quarter', '2018Q1'], { ...parts, stdin: early })
     expect(await nameOf()).toBe('New Name Inc')
@@ -104,10 +105,10 @@ onBothServers('a quarter in parts', start => {
     const stdin = `[${call('ACE', 'Acme Inc')}, ${call('ACEX', 'Ace')}]`
     await succeed(['ingest', '-', '--quarter', '2017Q4'], { ...parts, stdin })
     await withDatabase(settingsOf(parts), sql => sql`update firms set name = 'ace' where firm_id = 'ACEX'`)
-    expect(JSON.parse(await succeed(['embed', '--quarter', '2017Q4', '--firm', 'ACE', '--json'], parts)).firms).toBe(1)
+    expect(JSON.parse(await here(['embed', '--quarter', '2017Q4', '--firm', 'ACE', '--json'], parts)).firms).toBe(1)
     expect(
       JSON.parse(
-        await succeed(
+        await here(
           ['sql', "select distinct firm_id from sentence_vectors v where quarter = '2017Q4'", '--json'],
           parts,
         ),
@@ -123,9 +124,9 @@ onBothServers('a quarter in parts', start => {
       stdin: 'Thank you.\nGood morning.\n',
     })
     for (const verb of ['embed', 'cluster-firm', 'name-topics', 'aggregate', 'index'])
-      await succeed([verb, '--quarter', '2017Q3'], parts)
+      await here([verb, '--quarter', '2017Q3'], parts)
     const [counts] = JSON.parse(
-      await succeed(
+      await here(
         [
           'sql',
           "select count(*)::int as clustered, count(topic_id)::int as in_topics from topic_sentences where quarter = '2017Q3'",
@@ -135,7 +136,7 @@ onBothServers('a quarter in parts', start => {
       ),
     )
     expect(counts).toEqual({ clustered: 1, in_topics: 0 })
-    expect(await succeed(['themes', '--quarter', '2017Q3'], parts)).toMatch(/No theme/)
+    expect(await here(['themes', '--quarter', '2017Q3'], parts)).toMatch(/No theme/)
   })
 
   it('has a firm that cannot be done: it is reported, kept in status, does not hold up the others, and is done when it can be', async () => {
@@ -155,13 +156,12 @@ onBothServers('a quarter in parts', start => {
     expect(all.code).toBe(0)
     expect(all.stderr).toContain(`could not do ${firm}`)
     expect(all.stderr).toMatch(/29 firms in/)
-    for (const verb of ['name-topics', 'aggregate'])
-      expect((await quarterdeck([verb, '--quarter', QUARTER], parts)).code).toBe(0)
-    expect(await succeed(['status', '--quarter', QUARTER], parts)).toContain(`cluster-firm failed for ${firm}`)
+    for (const verb of ['name-topics', 'aggregate']) await here([verb, '--quarter', QUARTER], parts)
+    expect(await here(['status', '--quarter', QUARTER], parts)).toContain(`cluster-firm failed for ${firm}`)
 
     await damage(`insert into sentence_vectors select * from hidden`)
     await damage('drop table hidden')
-    for (const verb of ['cluster-firm', 'name-topics', 'aggregate']) await succeed([verb, '--quarter', QUARTER], parts)
+    for (const verb of ['cluster-firm', 'name-topics', 'aggregate']) await here([verb, '--quarter', QUARTER], parts)
     expect(await rowsOf(parts)).toEqual(before)
   }, 200_000)
 })

@@ -40,9 +40,91 @@ const IDS = 'sentence_id is call_id * 65536 + position, and positions go from 0'
 const EMBEDDING_OF = 'an embedding is of a sentence of its firm and quarter'
 const COMPARED = 'a compared firm has a row of each sentence, where it has an earlier call'
 const COMPARED_TOPICS = 'a compared firm has a row of each topic, where it has an earlier call'
+const PART_IDS = 'subtopic_id is topic_id.number, numbered from the largest, with a weight for each keyword'
+const PART_SIZE = 'a part of a topic is as large as it has sentences, and one of them stands for it'
+const PART_OF_TOPIC = 'a sentence in a part of a topic is in that topic'
+const THEME_PART_IDS = 'subtheme_id is theme_id.number, numbered from the one of most firms'
+const THEME_PART_SIZE = 'a part of an aggregated theme counts its topics and firms'
+const PART_OF_THEME = 'a topic in a part of a theme is in that theme'
 const LINKED = 'a link is between a theme and one of an earlier quarter, and its shares are shares'
 
+const ITS_FIRST_FIRM = `(select min(firm_id) from topics join theme_topics using (topic_id) where theme_id = '2024Q3/01')`
+// The quarter is made by a method without parts: a topic and a theme get two, as another would have made them.
+const PARTS = `
+  update topic_sentences set subtopic_id = '2024Q3/GPEL/01.' || (case when sentence_id % 5 < 2 then 2 else 1 end)
+    where topic_id = '2024Q3/GPEL/01';
+  insert into subtopics
+    select subtopic_id, topic_id, quarter, count(*), '{word}', '{1}', min(sentence_id)
+    from topic_sentences where subtopic_id is not null group by subtopic_id, topic_id, quarter;
+  insert into subthemes
+    select '2024Q3/01.' || place, '2024Q3/01', '2024Q3', count(*), count(distinct firm_id), '{word}'
+    from topics join theme_topics using (topic_id),
+      lateral (select case when firm_id = ${ITS_FIRST_FIRM} then 2 else 1 end as place) as p
+    where theme_id = '2024Q3/01' group by place;
+  update theme_topics set subtheme_id = '2024Q3/01.' || (
+      select case when firm_id = ${ITS_FIRST_FIRM} then 2 else 1 end from topics where topics.topic_id = theme_topics.topic_id)
+    where theme_id = '2024Q3/01';`
+
 const DAMAGES: readonly Damage[] = [
+  { what: 'nothing in parts that are as they should be', by: PARTS, seen: [] },
+  {
+    what: 'a part of a topic with a number that is not its turn, and without a sentence',
+    by: `${PARTS} insert into subtopics values ('2024Q3/GPEL/01.9', '2024Q3/GPEL/01', '2024Q3', 0, '{}', '{}', 1)`,
+    seen: [PART_IDS, PART_SIZE],
+  },
+  {
+    what: 'a part of a topic with a keyword that has no weight',
+    by: `${PARTS} update subtopics set keyword_weights = '{}' where subtopic_id = '2024Q3/GPEL/01.2'`,
+    seen: [PART_IDS],
+  },
+  {
+    what: 'a part of a topic in another quarter than its topic',
+    by: `insert into subtopics select topic_id || '.1', topic_id, '2031Q1', 0, '{}', '{}', 1 from topics where ${TOPIC}`,
+    seen: [PART_IDS, PART_SIZE],
+    quarter: '2031Q1',
+  },
+  {
+    what: 'a part of a topic of one sentence fewer than it has',
+    by: `${PARTS} update subtopics set size = size - 1 where subtopic_id = '2024Q3/GPEL/01.2'`,
+    seen: [PART_SIZE],
+  },
+  {
+    what: 'a part that a sentence of the other part stands for',
+    by: `${PARTS} update subtopics set representative_sentence = (
+      select min(representative_sentence) from subtopics) where representative_sentence > (select min(representative_sentence) from subtopics)`,
+    seen: [PART_SIZE],
+  },
+  {
+    what: 'noise in a part of a topic that is not there',
+    by: `update topic_sentences set subtopic_id = '2024Q3/GPEL/01.3' where ${NOISE}`,
+    seen: [PART_OF_TOPIC],
+  },
+  {
+    what: "a sentence in another topic's part",
+    by: `${PARTS}
+      update topic_sentences set subtopic_id = '2024Q3/GPEL/01.2' where sentence_id = (
+        select min(sentence_id) from topic_sentences where topic_id <> '2024Q3/GPEL/01');
+      update subtopics set size = size + 1 where subtopic_id = '2024Q3/GPEL/01.2'`,
+    seen: [PART_OF_TOPIC],
+  },
+  {
+    what: 'a part of a theme with a number that is not its turn, and without a topic',
+    by: `${PARTS} insert into subthemes values ('2024Q3/01.9', '2024Q3/01', '2024Q3', 0, 0, '{}')`,
+    seen: [THEME_PART_IDS],
+  },
+  {
+    what: 'a part of a theme that counts a firm too few',
+    by: `${PARTS} update subthemes set firms = firms - 1 where subtheme_id = '2024Q3/01.2'`,
+    seen: [THEME_PART_SIZE],
+  },
+  {
+    what: "a topic in another theme's part",
+    by: `${PARTS} update subthemes set topics = topics + 1, firms = firms + 1 where subtheme_id = '2024Q3/01.2';
+      update theme_topics set subtheme_id = '2024Q3/01.2' where topic_id = (
+        select min(topic_id) from theme_topics join topics using (topic_id)
+        where theme_id <> '2024Q3/01' and firm_id <> ${ITS_FIRST_FIRM})`,
+    seen: [PART_OF_THEME],
+  },
   {
     what: 'a partition that is there and not attached',
     by: 'alter table sentence_vectors detach partition sentence_vectors_2024q3',
@@ -391,13 +473,19 @@ onBothDatabases('db-check', open => {
     whole = await fingerprints(sql)
   }, 120_000)
 
-  it('finds nothing in a quarter that nobody has disturbed, and looks at rows in every check but six', async () => {
+  it('finds nothing in a quarter that nobody has disturbed, and looks at rows in every check but twelve', async () => {
     const findings = await check(sql, [QUARTER])
     expect(findings.filter(finding => finding.broken > 0)).toEqual([])
-    // Of 14 firms no word is common, every sentence has a known word, and no quarter is earlier.
+    // Of 14 firms no word is common, every sentence has a known word, no method with parts made it, and no quarter is earlier.
     expect(findings.filter(finding => finding.rows === 0).map(finding => finding.title)).toEqual([
       'common words are those of more than half of the firms',
       'a sentence whose embedding is zero is in no topic',
+      PART_IDS,
+      PART_SIZE,
+      PART_OF_TOPIC,
+      THEME_PART_IDS,
+      THEME_PART_SIZE,
+      PART_OF_THEME,
       'what is said of a compared sentence looks back, and is repeated from where its recipe says',
       "what a compared topic is nearest to is its own firm's, of the quarter it was compared with",
       'what a followed theme came from has its evidence',

@@ -59,21 +59,38 @@ const TEMPLATE = join(tmpdir(), `quarterdeck-test-template-${version}-${process.
 
 /** A scratch data folder with an empty database in it, not started. */
 export async function embeddedHome(): Promise<string> {
+  const home = scratchFolder()
+  await putDatabase(home)
+  return home
+}
+
+/** An empty database into a data folder that has none. */
+export async function putDatabase(home: string): Promise<void> {
   if (!existsSync(TEMPLATE)) {
-    const home = mkdtempSync(`${TEMPLATE}-`)
-    await startDatabase(home)
-    await stopDatabase(home)
+    const first = mkdtempSync(`${TEMPLATE}-`)
+    await startDatabase(first)
+    await stopDatabase(first)
     try {
-      renameSync(join(home, 'database'), TEMPLATE)
+      renameSync(join(first, 'database'), TEMPLATE)
     } catch (error) {
       // Another test file was faster.
       if (!existsSync(TEMPLATE)) throw error
     }
-    rmSync(home, { recursive: true, force: true })
+    rmSync(first, { recursive: true, force: true })
   }
-  const home = scratchFolder()
   cpSync(TEMPLATE, join(home, 'database'), { recursive: true })
-  return home
+}
+
+/** The same as a folder that `remove` stops and deletes: scratchHome of run.ts for whoever need not see a database made. */
+export async function readyHome(): Promise<{ home: string; remove(): Promise<void> }> {
+  const home = await embeddedHome()
+  return {
+    home,
+    async remove() {
+      await stopDatabase(home)
+      rmSync(home, { recursive: true, force: true })
+    },
+  }
 }
 
 /** Folder of the Postgres programs that `npm run test:setup` installs, or undefined. */

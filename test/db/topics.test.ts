@@ -86,6 +86,9 @@ onBothDatabases('topics', open => {
     await sql`alter table chat_answers drop column dollars, drop column quarter`
     await sql`drop index calls_of_one_firm, topics_of_one_firm`
     await sql`drop table sentence_novelty, topic_novelty, theme_lineage, theme_links`
+    await sql`alter table topic_sentences drop column subtopic_id`
+    await sql`alter table theme_topics drop column subtheme_id`
+    await sql`drop table subtopics, subthemes`
     await sql`delete from work where stage in ('novelty', 'lineage')`
     await sql`delete from schema_versions where version > 1`
     expect(await migrate(sql)).toEqual(

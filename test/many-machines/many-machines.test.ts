@@ -9,8 +9,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect, disconnect } from '../../lib/db/connect.ts'
+import { migrate } from '../../lib/db/migrate.ts'
 import { cudaFolder, PROVIDERS, runtimeFolder } from '../../lib/model/cuda.ts'
 import { hasRealServer, type RealServer, realServer } from '../db/servers.ts'
+import { bringQuarter } from '../ready-quarter.ts'
 import { fingerprints, root, STEPS } from '../run.ts'
 import { layOut, letIn, readText, stagesOf } from './container.ts'
 import { type Ended, ended, hasPythonPrograms, program } from './python.ts'
@@ -188,11 +190,12 @@ describe.skipIf(!hasRealServer)('one quarter by many processes', () => {
     folder = mkdtempSync(join(tmpdir(), 'quarterdeck-test-'))
     chmodSync(folder, 0o755) // for the user of the image
     layOut(stage('program'), letIn(readText('.dockerignore')), folder)
-    const env = inImage(await newDatabase('alone'))
-    for (const step of STEPS) {
-      const transcripts = step === 'ingest' ? ['data/samples/2024Q3'] : []
-      expect(await runInImage([step, '--quarter', '2024Q3', ...transcripts], env)).toMatchObject({ code: 0 })
-    }
+    const sql = await connect({ home: folder, databaseUrl: await newDatabase('alone') })
+    await migrate(sql)
+    await bringQuarter(sql)
+    // By the path that the sample has where the image is: it is kept with each call.
+    await sql`update calls set source = replace(source, ${join(root, 'data')}, 'data')`
+    await disconnect(sql)
     alone = (await lookAt('alone')).prints
   }, PATIENCE)
   afterAll(async () => {

@@ -1,7 +1,7 @@
 // The measures themselves, on cases that can be reckoned by hand and by definition.
 
 import { describe, expect, it } from 'vitest'
-import { adjustedRandIndex, knnAccuracy, trustworthiness } from '../../lib/math/agreement.ts'
+import { adjustedRandIndex, knnAccuracy, trustworthiness, withoutTenth } from '../../lib/math/agreement.ts'
 import { nearestNeighbors } from '../../lib/math/neighbors.ts'
 import { createRandom } from '../../lib/math/random.ts'
 import { blobs } from './tables.ts'
@@ -27,6 +27,31 @@ describe('adjustedRandIndex', () => {
 
   it('refuses labellings of different lengths', () => {
     expect(() => adjustedRandIndex([1], [1, 2])).toThrow(/found 1 and 2/)
+  })
+})
+
+describe('withoutTenth', () => {
+  it('takes a tenth away and keeps the others in their order, each once', () => {
+    for (const n of [0, 1, 4, 5, 10, 99, 250]) {
+      const kept = [...withoutTenth(n, 7)]
+      expect(kept).toHaveLength(n - Math.round(n / 10))
+      expect(kept).toEqual([...new Set(kept)].sort((a, b) => a - b))
+      expect(kept.every(row => row >= 0 && row < n)).toBe(true)
+    }
+  })
+
+  it('takes the same for a seed, and others for another', () => {
+    expect(withoutTenth(200, 1)).toEqual(withoutTenth(200, 1))
+    expect(withoutTenth(200, 1)).not.toEqual(withoutTenth(200, 2))
+  })
+
+  it('takes every row equally often', () => {
+    const n = 20
+    const rounds = 4000
+    const times = new Float64Array(n)
+    for (let seed = 0; seed < rounds; seed++) for (const row of withoutTenth(n, seed)) times[row]++
+    // Nine tenths of 4,000 is 3,600, give or take 19; six of these is chance no more.
+    for (const count of times) expect(Math.abs(count - 0.9 * rounds)).toBeLessThan(6 * 19)
   })
 })
 

@@ -173,9 +173,9 @@ describe('clusterThemes', () => {
 
   it('counts the epochs of the first layout as they go by, for who waits in another thread', () => {
     const { vectors } = planted([20, 30, 25], 1)
-    const epochsDone = new Int32Array(new SharedArrayBuffer(4))
-    const watched = clusterThemes({ vectors, n: 75, d: D, recipe: THEME_RECIPE, seed: 7, epochsDone })
-    expect(epochsDone[0]).toBe(THEME_RECIPE.epochs)
+    const stepsDone = new Int32Array(new SharedArrayBuffer(4))
+    const watched = clusterThemes({ vectors, n: 75, d: D, recipe: THEME_RECIPE, seed: 7, stepsDone })
+    expect(stepsDone[0]).toBe(THEME_RECIPE.epochs)
     expect(watched).toEqual(cluster(vectors))
   })
 

@@ -189,6 +189,8 @@ describe.skipIf(!hasRealServer || !psqlIsHere)('the roles of sql/roles.sql', () 
       sentences_2024q3: '',
       sentences_2024q4: '',
       settings: 'insert update',
+      subthemes: 'insert',
+      subtopics: 'insert',
       theme_lineage: 'insert delete',
       theme_links: 'insert delete',
       theme_topics: 'insert',

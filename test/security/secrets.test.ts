@@ -7,16 +7,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { connect, disconnect } from '../../lib/db/connect.ts'
 import { databaseStatus } from '../../lib/db/embedded/start.ts'
 import { type ChatServer, refuses, startChatServer, subjects } from '../chat-server.ts'
-import { hasRealServer, type RealServer, realServer } from '../db/servers.ts'
+import { hasRealServer, type RealServer, readyHome, realServer } from '../db/servers.ts'
 import { type Process, processesBelow } from '../processes.ts'
-import { quarterdeck, STEPS, scratchHome, stepWords } from '../run.ts'
+import { quarterdeck, STEPS, stepWords } from '../run.ts'
 
 const QUARTER = '2024Q3'
 const KEY = 'xai-secret-0123456789'
 const TOKEN = 'hf_secret0123456789'
 const WRONG = 'wr0ng-s3cret'
 
-const { home, remove } = scratchHome()
+const { home, remove } = await readyHome()
 /** All that commands have said, by what was typed. */
 const said: string[] = []
 

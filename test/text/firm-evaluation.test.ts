@@ -1,35 +1,17 @@
-// What is judged of one firm: the draw of a tenth, and that topics which hold are told from topics which do not.
+// What is judged of one firm: that topics which hold are told from topics which do not.
 
 import { describe, expect, it } from 'vitest'
-import { type ClusterRecipe, clusterExactly, FIRM_RECIPE, NOISE } from '../../lib/math/engine.ts'
+import {
+  type ClusterRecipe,
+  clusterByCommunities,
+  clusterExactly,
+  FIRM_COMMUNITIES,
+  FIRM_RECIPE,
+  NOISE,
+} from '../../lib/math/engine.ts'
 import { silhouette } from '../../lib/math/silhouette.ts'
-import { type EvaluationJob, evaluateFirm, keptRows } from '../../lib/text/firm-evaluation.ts'
+import { type EvaluationJob, evaluateFirm } from '../../lib/text/firm-evaluation.ts'
 import { directions, shuffled } from '../math/tables.ts'
-
-describe('keptRows', () => {
-  it('takes a tenth away and keeps the others in their order, each once', () => {
-    for (const n of [0, 1, 4, 5, 10, 99, 250]) {
-      const kept = [...keptRows(n, 7)]
-      expect(kept).toHaveLength(n - Math.round(n / 10))
-      expect(kept).toEqual([...new Set(kept)].sort((a, b) => a - b))
-      expect(kept.every(row => row >= 0 && row < n)).toBe(true)
-    }
-  })
-
-  it('takes the same for a seed, and others for another', () => {
-    expect(keptRows(200, 1)).toEqual(keptRows(200, 1))
-    expect(keptRows(200, 1)).not.toEqual(keptRows(200, 2))
-  })
-
-  it('takes every row equally often', () => {
-    const n = 20
-    const rounds = 4000
-    const times = new Float64Array(n)
-    for (let seed = 0; seed < rounds; seed++) for (const row of keptRows(n, seed)) times[row]++
-    // Nine tenths of 4,000 is 3,600, give or take 19; six of these is chance no more.
-    for (const count of times) expect(Math.abs(count - 0.9 * rounds)).toBeLessThan(6 * 19)
-  })
-})
 
 describe('evaluateFirm', () => {
   const n = 160
@@ -37,14 +19,14 @@ describe('evaluateFirm', () => {
   const seed = 11
   // Excess of mass, so that a round group is one topic: leaves would split it, and differently each time.
   const recipe: ClusterRecipe = { ...FIRM_RECIPE, selection: 'eom' }
-  const firm = (vectors: Float32Array): EvaluationJob => ({
+  const firm = (vectors: Float32Array, own = recipe): EvaluationJob => ({
     engine: 'exact',
-    recipe,
+    recipe: own,
     seed,
     otherSeed: 12,
     vectors,
     d,
-    topicOfSentence: clusterExactly(vectors, vectors.length / d, d, recipe, seed).labels,
+    topicOfSentence: clusterExactly(vectors, vectors.length / d, d, own, seed).labels,
   })
 
   it('finds topics that stand apart stable, and topics of chance not', async () => {
@@ -78,6 +60,18 @@ describe('evaluateFirm', () => {
     expect((await evaluateFirm({ ...job, otherSeed: seed }))?.seedAgreement).toBe(1)
   })
 
+  it('judges communities by communities', async () => {
+    const vectors = directions(n, d, 5, 2, 0.2)
+    const recipe = { ...FIRM_COMMUNITIES, resolution: 1 }
+    const topicOfSentence = clusterByCommunities(vectors, n, d, recipe, seed).labels
+    const job: EvaluationJob = { engine: 'communities', recipe, seed, otherSeed: 12, vectors, d, topicOfSentence }
+    expect(await evaluateFirm(job)).toEqual({
+      silhouette: silhouette(vectors, n, d, topicOfSentence),
+      seedAgreement: 1,
+      tenthAgreement: 1,
+    })
+  })
+
   it('does not judge a firm that has too few different sentences for two topics', async () => {
     const few = directions(11, d, 2, 3)
     const many = new Float32Array(110 * d)
@@ -92,11 +86,7 @@ describe('evaluateFirm', () => {
     const vectors = directions(n, d, 5, 2, 2)
     // Five groups of 32 sentences: none reaches 70.
     const large = { ...recipe, minClusterSize: 70 }
-    const found = await evaluateFirm({
-      ...firm(vectors),
-      recipe: large,
-      topicOfSentence: new Int32Array(n).fill(NOISE),
-    })
+    const found = await evaluateFirm({ ...firm(vectors, large), topicOfSentence: new Int32Array(n).fill(NOISE) })
     expect(found).toEqual({ silhouette: undefined, seedAgreement: undefined, tenthAgreement: undefined })
   })
 })

@@ -3,7 +3,14 @@
 import { describe, expect, it } from 'vitest'
 import { NOISE } from '../../lib/math/engine.ts'
 import { createRandom, seedFrom } from '../../lib/math/random.ts'
-import { type FirmClusterRecipe, firmJobOf, STANDARD_RECIPE, topicsOfFirm } from '../../lib/text/firm-topics.ts'
+import {
+  COMMUNITIES_RECIPE,
+  firmJobOf,
+  STANDARD_RECIPE,
+  topicsOf,
+  topicsOfFirm,
+  type UmapRecipe,
+} from '../../lib/text/firm-topics.ts'
 
 const SUBJECTS = ['rigs in the basin', 'cloud software renewals', 'drug trials', 'store openings', 'freight rates']
 const d = 16
@@ -28,7 +35,7 @@ function firm(perSubject: number, strays: number, copies = 0) {
 }
 
 const BACKGROUND = { d, firmCount: 1, firmsUsingWord: new Map<string, number>() }
-const run = (input: ReturnType<typeof firm>, changes: Partial<FirmClusterRecipe> = {}) =>
+const run = (input: ReturnType<typeof firm>, changes: Partial<UmapRecipe> = {}) =>
   topicsOfFirm(firmJobOf('2024Q3', input, { ...STANDARD_RECIPE, epochs: 50, ...changes }, BACKGROUND))
 
 describe('the job of a firm', () => {
@@ -96,5 +103,80 @@ describe('the topics of a firm', () => {
       expect([...topicOfSentence]).toEqual(new Array(n).fill(NOISE))
       expect([...probabilities]).toEqual(new Array(n).fill(0))
     }
+  })
+})
+
+describe('the parts of a topic', () => {
+  const PARTS = [
+    { n: 7, text: (i: number) => `Chip prices for laptops rose in month ${i}, as laptops sold well.` },
+    { n: 9, text: (i: number) => `Chip prices for servers fell in month ${i}, as servers sold badly.` },
+    { n: 2, text: (i: number) => `Chip prices in general are chip prices, number ${i}.` },
+  ]
+  const texts = PARTS.flatMap(({ n, text }) => Array.from({ length: n }, (_, i) => text(i)))
+  const partOfRow = Int32Array.from(PARTS.flatMap(({ n }, part) => new Array(n).fill(part === 2 ? NOISE : 5 + part)))
+  const strays = Array.from({ length: 8 }, (_, i) => `Stores opened in town ${i} of the plan.`)
+  const all = [...texts, ...strays]
+  const vectors = new Float32Array(all.length * d)
+  for (let row = 0; row < all.length; row++) vectors[row * d + (row < texts.length ? 0 : 1)] = 1
+  const input = { firmId: 'ACME', name: 'Acme', sentences: all.map(text => ({ text })), vectors }
+  const job = firmJobOf('2024Q3', input, COMMUNITIES_RECIPE, BACKGROUND)
+  const clustered = {
+    labels: Int32Array.from(all, (_, row) => (row < texts.length ? 3 : 1)),
+    probabilities: new Float32Array(all.length).fill(1),
+  }
+
+  it('are its sentences again, largest first, each with what it says and the other does not', () => {
+    const parts = Int32Array.from(all, (_, row) => partOfRow[row] ?? NOISE)
+    const [topic, other] = topicsOf(job, { ...clustered, parts }).topics
+    expect(other.parts).toEqual([])
+    expect(topic.parts.map(part => part.members)).toEqual(
+      [6, 5].map(part => [...parts.keys()].filter(row => parts[row] === part)),
+    )
+    const [servers, laptops] = topic.parts.map(part => part.keywords.map(keyword => keyword.term))
+    expect(servers).toContain('servers')
+    expect(servers).not.toContain('laptops')
+    expect(laptops).toContain('laptops')
+    for (const part of topic.parts) {
+      expect(part.members).toContain(part.representative)
+      expect(part.keywords.every(({ weight }) => weight > 0)).toBe(true)
+    }
+  })
+
+  it('change nothing of the topics', () => {
+    const parts = Int32Array.from(all, (_, row) => partOfRow[row] ?? NOISE)
+    const withParts = topicsOf(job, { ...clustered, parts })
+    const without = topicsOf(job, clustered)
+    expect({ ...withParts, topics: withParts.topics.map(topic => ({ ...topic, parts: [] })) }).toEqual(without)
+  })
+
+  it('are found by communities, of six different sentences or more, copies in one part; and never by UMAP and HDBSCAN', async () => {
+    // One subject of three sides, near enough to be one topic and far enough to be three parts, and another subject.
+    const random = createRandom(7)
+    const rows = Array.from({ length: 60 }, (_, i) => {
+      const side = i % 4
+      const row = Array.from({ length: d }, () => 0.5 * (random.next() - 0.5))
+      row[side === 3 ? 1 : 0] += 1
+      row[2 + side] += 0.45
+      return row
+    })
+    const twice = [...rows, ...rows]
+    const vectors = Float32Array.from(twice.flatMap(row => row.map(value => value / Math.hypot(...row))))
+    const sentences = twice.map((_, i) => ({ text: `We spoke of side ${i % 4} in sentence ${i % 60}.` }))
+    const made = { firmId: 'ACME', name: 'Acme', sentences, vectors }
+    const found = await topicsOfFirm(firmJobOf('2024Q3', made, { ...COMMUNITIES_RECIPE, resolution: 0.8 }, BACKGROUND))
+    expect(found.topics.flatMap(topic => topic.parts).length).toBeGreaterThan(1)
+    for (const { members, parts } of found.topics) {
+      expect(parts.length).not.toBe(1)
+      const inParts = parts.flatMap(part => part.members)
+      expect(new Set(inParts).size).toBe(inParts.length)
+      for (const part of parts) {
+        expect(part.members.every(row => members.includes(row))).toBe(true)
+        expect(new Set(part.members.map(row => row % 60)).size).toBeGreaterThanOrEqual(
+          COMMUNITIES_RECIPE.minClusterSize,
+        )
+        expect(part.members.every(row => part.members.includes((row + 60) % 120))).toBe(true)
+      }
+    }
+    expect((await run(made)).topics.every(topic => topic.parts.length === 0)).toBe(true)
   })
 })

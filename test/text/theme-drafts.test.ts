@@ -48,6 +48,46 @@ it('has words for a theme of one firm all the same', () => {
   expect(own).toContain('Millbrook')
 })
 
+describe('the parts of a theme', () => {
+  const SIDES = [
+    ['Ocean freight, containers, tariffs.', 'Containers, tariffs, ocean freight.'],
+    ['Containers, ocean freight, ports.', 'Ports, ocean freight, containers.', 'Ports of ocean freight, containers.'],
+  ]
+  const topics = [...SIDES.flat(), 'Ocean freight and containers.', ...LABOR].map((sentence, i) => ({
+    firmId: `firm ${i % 6}`,
+    size: 5,
+    sentences: [sentence],
+  }))
+  const question = {
+    topics,
+    vectors: new Float32Array(topics.length).fill(1),
+    d: 1,
+    themeOfTopic: Int32Array.of(0, 0, 0, 0, 0, 0, 1, 1, 1),
+    themeCount: 2,
+    largestShare: 1,
+    firmsUsingWord: new Map(),
+    firmCount: 6,
+  }
+  const partOfTopic = Int32Array.of(4, 4, 2, 2, 2, NOISE, NOISE, NOISE, NOISE)
+
+  it('are told apart by what the other parts of the theme do not say, those of most firms first', () => {
+    const [freight, labor] = describeThemes({ ...question, partOfTopic })
+    expect(labor.parts).toEqual([])
+    expect(freight.parts).toEqual([
+      { members: [2, 3, 4], firms: 3, keywords: expect.arrayContaining(['ports']) },
+      { members: [0, 1], firms: 2, keywords: expect.arrayContaining(['tariffs']) },
+    ])
+    expect(freight.parts[0].keywords).not.toContain('tariffs')
+    expect(freight.keywords[0]).toMatch(/containers|ocean freight/)
+  })
+
+  it('change nothing else of the theme, and are none by a method that knows no parts', () => {
+    const without = describeThemes(question)
+    expect(without.every(theme => theme.parts.length === 0)).toBe(true)
+    expect(describeThemes({ ...question, partOfTopic }).map(theme => ({ ...theme, parts: [] }))).toEqual(without)
+  })
+})
+
 describe('flags', () => {
   /** The one theme of some topics, given as firm and number of sentences, among so many others that are in none. */
   function themeOf(topics: readonly [firmId: string, size: number][], others: number, largestShare = 0.15) {
