@@ -3,6 +3,7 @@
 #   make quarter Q=2024Q3                          the whole quarter, from transcripts to a page to look at
 #   make quarter Q=2016Q3 TRANSCRIPTS=~/calls      the same with your own transcripts: a folder or a file
 #   make cluster-firm Q=2016Q4 FIRM=MU FORCE=1     one step, one firm, again
+#   make quarter Q=2016Q3 METHOD=communities       clustered by the second method (docs/method.md says when to use which)
 #   make report Q=2016Q3 OPEN=1                    the page of a quarter, once more, in the browser
 #   make export WHAT=panel FORMAT=dta              what to regress on: all quarters, for Stata
 
@@ -11,6 +12,7 @@ Q ?=
 override Q := $(subst -,,$(subst q,Q,$(Q)))
 FIRM ?=
 FORCE ?=
+METHOD ?=
 # Samples that ship stand in data/samples/; with neither, ingest goes on with what the database has.
 TRANSCRIPTS ?= $(wildcard data/samples/$(Q))
 SKIP_BAD ?=
@@ -29,6 +31,7 @@ OF = --quarter "$(Q)"
 TRANSCRIPTS_WORD = $(if $(TRANSCRIPTS),"$(patsubst ~/%,$(HOME)/%,$(TRANSCRIPTS))")
 WHERE = $(TRANSCRIPTS_WORD) $(if $(SKIP_BAD),--skip-bad)
 OUTPUT_WORDS = $(if $(OUTPUT),--output "$(patsubst ~/%,$(HOME)/%,$(OUTPUT))")
+METHOD_WORDS = $(if $(METHOD),--method "$(METHOD)")
 WHOSE = $(if $(FIRM),--firm "$(FIRM)") $(if $(FORCE),--force)
 
 .DEFAULT_GOAL := help
@@ -39,10 +42,10 @@ help: ## Print this list
 	@echo
 	@sed -n 's/^#   /  /p' Makefile
 
-quarter: node_modules ## All steps of a quarter: Q=2024Q3 [TRANSCRIPTS=folder-or-file]
+quarter: node_modules ## All steps of a quarter: Q=2024Q3 [TRANSCRIPTS=folder-or-file] [METHOD=communities]
 	@$(RUN) ingest $(OF) $(WHERE)
-	@node --import tsx bin/side-by-side.ts embed $(OF) -- cluster-firm $(OF) --follow -- name-topics $(OF) --follow
-	@$(RUN) aggregate $(OF)
+	@node --import tsx bin/side-by-side.ts embed $(OF) -- cluster-firm $(OF) --follow $(METHOD_WORDS) -- name-topics $(OF) --follow
+	@$(RUN) aggregate $(OF) $(METHOD_WORDS)
 	@$(RUN) index $(OF)
 	@$(RUN) novelty $(OF)
 	@$(RUN) lineage $(OF)
@@ -55,14 +58,14 @@ ingest: node_modules ## Step 1, read transcripts: Q= TRANSCRIPTS= [FIRM=] [FORCE
 embed: node_modules ## Step 2, an embedding for every sentence: Q= [FIRM=] [FORCE=1]
 	@$(RUN) embed $(OF) $(WHOSE)
 
-cluster-firm: node_modules ## Step 3, topics of each firm: Q= [FIRM=] [FORCE=1]
-	@$(RUN) cluster-firm $(OF) $(WHOSE)
+cluster-firm: node_modules ## Step 3, topics of each firm: Q= [FIRM=] [FORCE=1] [METHOD=communities]
+	@$(RUN) cluster-firm $(OF) $(WHOSE) $(METHOD_WORDS)
 
 name-topics: node_modules ## Step 4, names for the topics: Q= [FIRM=] [FORCE=1]
 	@$(RUN) name-topics $(OF) $(WHOSE)
 
-aggregate: node_modules ## Step 5, themes across firms: Q= [FORCE=1]
-	@$(RUN) aggregate $(OF) $(if $(FORCE),--force)
+aggregate: node_modules ## Step 5, themes across firms: Q= [FORCE=1] [METHOD=communities]
+	@$(RUN) aggregate $(OF) $(if $(FORCE),--force) $(METHOD_WORDS)
 
 index: node_modules ## Step 6, the vector index: Q= [FORCE=1]
 	@$(RUN) index $(OF) $(if $(FORCE),--force)

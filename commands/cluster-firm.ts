@@ -72,8 +72,8 @@ export const command: Command = {
   summary: "Cluster each firm's sentences into topics",
   about:
     'Clusters the sentences of each firm that has no topics yet, or whose sentences changed. Talk is left out. By UMAP and ' +
-    'HDBSCAN, or with --method communities by Leiden communities of the graph that UMAP begins with: steadier, faster, less ' +
-    'noise, and large topics come with their parts (docs/method.md says when to use which). A quarter stays with the method it ' +
+    'HDBSCAN, or with --method communities by Leiden communities of the graph that UMAP begins with: steadier, less noise, and ' +
+    'large topics come with their parts (docs/method.md says when to use which). A quarter stays with the method it ' +
     'was clustered by until another is asked for. The same ' +
     'sentences give the same topics, whatever the number of threads. Another recipe than last time clusters again. ' +
     'A firm with fewer than 12 different sentences (twice the fewest of a topic) has no topics: all is noise. ' +
@@ -310,6 +310,7 @@ export async function clusterFirms(sql: Database, options: ClusterOptions): Prom
   const noise = ((100 * counts.noise) / Math.max(1, counts.sentences)).toFixed(0)
   say(
     `cluster-firm ${quarter}: ${did ? `${count(outcome.firms, 'firm')} in ${duration(seconds)}` : 'nothing left to do'}; ` +
+      (recipe.engine === 'communities' ? 'by communities, ' : '') +
       `${count(counts.topics, 'topic')}, ${noise} % of ${count(counts.sentences, 'sentence')} noise` +
       (counts.reassigned > 0 ? `, ${thousands(counts.reassigned)} of them given to the nearest topic` : ''),
   )

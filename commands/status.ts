@@ -6,9 +6,10 @@ import type { Database } from '../lib/db/connect.ts'
 import { type BoundModel, boundModel } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { quartersInDatabase } from '../lib/db/quarters.ts'
-import { failures, type Hand, type Stage, standingOf, workInHand } from '../lib/db/work.ts'
-import { JSON_OUTPUT, optionalQuarterFlag, QUARTER, switchFlag } from '../lib/flags.ts'
+import { failures, type Hand, type Stage, standingOf, usualRecipe, workInHand } from '../lib/db/work.ts'
+import { JSON_OUTPUT, type MethodName, optionalQuarterFlag, QUARTER, switchFlag } from '../lib/flags.ts'
 import { count, thousands } from '../lib/log.ts'
+import { methodNameOf } from '../lib/text/firm-topics.ts'
 import { renderTable } from '../lib/text/table.ts'
 
 export const command: Command = {
@@ -41,6 +42,8 @@ export type QuarterStatus = {
   firms: number
   calls: number
   sentences: number
+  /** By which most topics, and the themes, were made; null where there are none. */
+  methods: { topics: MethodName | null; themes: MethodName | null }
   steps: StepStatus[]
   inHand: Hand[]
   failures: { stage: Stage; firmId: string; error: string }[]
@@ -72,6 +75,10 @@ export async function readStatus(sql: Database, quarter?: string): Promise<Statu
     quarters.push({
       quarter: name,
       ...(await sizeOfQuarter(sql, name)),
+      methods: {
+        topics: await methodOf(sql, 'cluster-firm', name),
+        themes: await methodOf(sql, 'aggregate', name),
+      },
       steps,
       inHand,
       failures: await failures(sql, name),
@@ -79,6 +86,12 @@ export async function readStatus(sql: Database, quarter?: string): Promise<Statu
     })
   }
   return { model: (await boundModel(sql)) ?? null, quarters }
+}
+
+/** The method by which most of it was clustered; null where nothing was. */
+async function methodOf(sql: Database, stage: Stage, quarter: string): Promise<MethodName | null> {
+  const recipe = await usualRecipe(sql, stage, quarter)
+  return recipe === undefined ? null : methodNameOf(JSON.parse(recipe))
 }
 
 function stateOf(standing: Omit<StepStatus, 'step' | 'state'>, inHand: boolean): StepStatus['state'] {
@@ -106,6 +119,11 @@ function describe({ model, quarters }: Status, columns: number | undefined): str
       `${one.quarter}: ${thousands(one.firms)} firms, ${thousands(one.calls)} calls, ${thousands(one.sentences)} sentences`,
       renderTable([{ title: 'step' }, { title: 'state' }, ...numbers], rows, columns),
     )
+    const { topics, themes } = one.methods
+    if (topics !== null)
+      parts.push(
+        themes === null || themes === topics ? `Clustered by ${topics}` : `Topics by ${topics}, themes by ${themes}`,
+      )
     for (const { step, forNow } of one.steps)
       if (forNow > 0) parts.push(`${step}: ${namedForNow(step, forNow)}; the next run with a key asks again`)
     if (one.inHand.length > 0) parts.push(handsOf(one.inHand))

@@ -313,6 +313,7 @@ function refine(level: Level, community: Int32Array, resolution: number, random:
   const weightTo = new Float64Array(n)
   const met = new Int32Array(n)
   const gains = new Float64Array(n)
+  const odds = new Float64Array(n)
   for (const i of shuffledNodes(n, random)) {
     const whole = strengthOfCommunity[community[i]]
     if (sizeOfPart[part[i]] > 1 || !isWellConnected(i, whole)) continue
@@ -338,11 +339,14 @@ function refine(level: Level, community: Int32Array, resolution: number, random:
       // Staying alone gains 0 and is a candidate too.
       const alone = exponential(-most / temperature)
       let sum = alone
-      for (let m = 0; m < candidates; m++) sum += exponential((gains[m] - most) / temperature)
+      for (let m = 0; m < candidates; m++) {
+        odds[m] = exponential((gains[m] - most) / temperature)
+        sum += odds[m]
+      }
       let left = random.next() * sum - alone
       for (let m = 0; m < candidates && left >= 0; m++) {
         chosen = met[m]
-        left -= exponential((gains[m] - most) / temperature)
+        left -= odds[m]
       }
     }
     const edge = weightTo[chosen]
@@ -431,22 +435,28 @@ function splitIntoParts({ n, offsets, targets }: Level, labels: Int32Array): boo
   return split
 }
 
-/** Numbers labels from 0 in the order of their first nodes; how many there are. */
+/** Numbers labels (0 or higher) from 0 in the order of their first nodes; how many there are. */
 function numberByFirst(labels: Int32Array): number {
-  const names = new Map<number, number>()
+  let highest = -1
+  for (let i = 0; i < labels.length; i++) if (labels[i] > highest) highest = labels[i]
+  // A list where a Map would do: this is called a dozen times a round.
+  const nameOf = new Int32Array(highest + 1).fill(-1)
+  let names = 0
   for (let i = 0; i < labels.length; i++) {
-    const name = names.get(labels[i]) ?? names.size
-    names.set(labels[i], name)
-    labels[i] = name
+    if (nameOf[labels[i]] < 0) nameOf[labels[i]] = names++
+    labels[i] = nameOf[labels[i]]
   }
-  return names.size
+  return names
 }
 
-/** Fisher and Yates. */
+/** Fisher and Yates, from numbers drawn all at once. */
 function shuffledNodes(n: number, random: Random): Int32Array {
-  const nodes = Int32Array.from({ length: n }, (_, i) => i)
+  const nodes = new Int32Array(n)
+  random.fill(nodes, 2 ** 31)
+  const drawn = nodes.slice()
+  for (let i = 0; i < n; i++) nodes[i] = i
   for (let i = n - 1; i > 0; i--) {
-    const j = random.int(i + 1)
+    const j = Math.floor((drawn[i] / 2 ** 31) * (i + 1))
     const node = nodes[i]
     nodes[i] = nodes[j]
     nodes[j] = node

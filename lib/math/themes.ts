@@ -24,7 +24,6 @@ type WhateverMethod = {
 }
 
 export type UmapThemes = WhateverMethod & {
-  engine?: undefined
   minSamples: number
   nComponents: number
   minDist: number
@@ -102,7 +101,7 @@ export function scaledRecipe<Recipe extends ThemeRecipe>(recipe: Recipe, n: numb
   const minClusterSize = Math.max(FEWEST_TOPICS, size)
   const share = minClusterSize / recipe.minClusterSize
   const nNeighbors = Math.max(Math.min(5, n), Math.round(recipe.nNeighbors * Math.min(1, share)))
-  if (recipe.engine === 'communities') return { ...recipe, minClusterSize, nNeighbors }
+  if ('resolution' in recipe) return { ...recipe, minClusterSize, nNeighbors }
   return {
     ...recipe,
     minClusterSize,
@@ -114,7 +113,7 @@ export function scaledRecipe<Recipe extends ThemeRecipe>(recipe: Recipe, n: numb
 
 /** How long the first clustering takes, in steps that `stepsDone` counts, and what they are. */
 export function stepsOfThemes(recipe: ThemeRecipe): { steps: number; unit: string } {
-  return recipe.engine === 'communities'
+  return 'resolution' in recipe
     ? { steps: recipe.ensemble + STARTS, unit: 'starts' }
     : { steps: recipe.epochs, unit: 'epochs' }
 }
@@ -181,7 +180,7 @@ export function clusterThemes({ vectors, n, d, recipe, seed, neighbors, stepsDon
     }
     found.count++
   }
-  if (scaled.engine === 'communities') found.parts = partsOfThemes(vectors, n, d, rows, found, scaled, seed, neighbors)
+  if ('resolution' in scaled) found.parts = partsOfThemes(vectors, n, d, rows, found, scaled, seed, neighbors)
   if (recipe.giveToNearest) giveToNearest(vectors, n, d, found, most)
   return found
 }
@@ -263,7 +262,7 @@ function cluster(
   const table = tableOf(vectors, d, rows)
   const near = neighbors ?? nearestNeighbors(table, n, d, recipe.nNeighbors - 1, 'cosine')
   const { labels, probabilities } =
-    recipe.engine === 'communities'
+    'resolution' in recipe
       ? groupsOf(communityGraph(near, n), recipe.resolution, { ...recipe, leastMembership: 0 }, seed, onStep)
       : byDensity(near, n, recipe, method, seed, onStep)
   const themes: Member[][] = []
