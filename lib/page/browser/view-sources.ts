@@ -66,14 +66,14 @@ export function sourcesView(report: Report): View {
             ],
             [
               'Topic',
-              'A cluster of one firm’s sentences in one quarter (UMAP, HDBSCAN). The page shows the sentences nearest its middle; the database has all.',
+              'A cluster of one firm’s sentences in one quarter, by UMAP and HDBSCAN or by communities of the graph of neighbours: the options of cluster-firm say which. The page shows the sentences nearest its middle; the database has all.',
             ],
             ['Theme', 'A cluster of topics across firms in one quarter. A topic may be in none.'],
             ['Share of firms', 'Firms with a topic in the theme, of all firms of the quarter.'],
             ['Share of a call', 'Sentences of the firm’s topics in the theme, of its sentences that are no talk.'],
             [
               'Membership',
-              'HDBSCAN’s strength of membership of a topic in its theme; for a topic that was given to the nearest theme the cosine to its centroid.',
+              'HDBSCAN’s strength of membership of a topic in its theme, or with communities the share of its ties that lie inside; for a topic that was given to the nearest theme the cosine to its centroid.',
             ],
             ['Similarity', 'Cosine of two embeddings: 1 is the same direction.'],
             [
