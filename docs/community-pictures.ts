@@ -41,8 +41,8 @@ import {
 } from './drawing.ts'
 import { type Firm, HERNIA, layoutOf, QUARTER, readFirm, rowStarting } from './pictured-firm.ts'
 
-// Pulled hardest by one topic, and yet in another: the sentence that shows what "more than chance" is for.
-const TORN = "As we've said in the past, adoption is really"
+// Pulled hardest by one community, and yet in another: the sentence that shows what "more than chance" is for.
+const TORN = 'I think the biggest one for us is customer belief'
 // GEO Group runs prisons; the quarter in which the government said that it would give up private ones has parts that read by themselves.
 const FIRM_WITH_PARTS = 'GEO'
 const ABOUT_PRISONS = 'With respect to our federal market, as you recall'
@@ -269,11 +269,15 @@ async function drawOneMove(picture: Picture): Promise<void> {
     )
   }
   const pull = offers.reduce((most, offer) => (offer.weight > most.weight ? offer : most))
+  const [{ number: best, weight: inside }] = offers
+  const membership = inside / strength[row]
+  if (pull.number === best || membership >= FIRM_COMMUNITIES.leastMembership)
+    throw new Error('the sentence is not torn between two communities: what is said of it would not be true')
   const y = 112 + offers.length * 38 + 14
   parts.push(
     lines(MARGIN, y, [
-      `Topic ${pull.number} pulls hardest, but it is large: with the resolution, chance counts ${pull.chance.toFixed(2)} of the sentence's ${strength[row].toFixed(2)} against it.`,
-      `So the sentence goes where it gains most, to topic ${offers[0].number}.`,
+      `Topic ${pull.number} pulls hardest, but it is large: chance counts ${pull.chance.toFixed(2)} of the sentence's ${strength[row].toFixed(2)} against it. So it goes where it gains`,
+      `most, to the community of topic ${best}. Only ${roundedDown(membership)} of its weight is there, under ${FIRM_COMMUNITIES.leastMembership}: in the end it is noise.`,
     ]),
   )
   await save('13-one-move', y + 36, 'A sentence is offered to each community', parts)
@@ -469,7 +473,12 @@ function turn(a: Point, b: Point, c: Point): number {
   return (b.x - a.x) * (c.y - a.y) - (b.y - a.y) * (c.x - a.x)
 }
 
-/** Where the edges of a topic's sentences lead, and of two sentences that are in none. */
+/** What is under the least membership shall not read as the least. */
+function roundedDown(membership: number): string {
+  return (Math.floor(100 * membership) / 100).toFixed(2)
+}
+
+/** Where the edges of a topic's sentences lead, and of those that are in none. */
 async function drawMembership(picture: Picture): Promise<void> {
   const { firm, graph, strength, community } = picture
   const topic = firm.topics[rowStarting(firm, HERNIA)]
@@ -505,11 +514,11 @@ async function drawMembership(picture: Picture): Promise<void> {
   for (const i of rows) row(i, firm.probabilities[i].toFixed(2), core.has(i) ? 'ink strong' : 'ink')
   parts.push(words(MARGIN, y + 14, 'In no topic', 'ink strong'))
   y += 36
-  const share = (i: number) =>
-    ((weightsTo(graph, i, j => community[j]).get(community[i]) ?? 0) / strength[i]).toFixed(2)
-  for (const i of [...loose, ...few.slice(0, 1)]) row(i, share(i), 'ink')
-  const quarter = left + wide * FIRM_COMMUNITIES.leastMembership
-  parts.push(`<path d="M${short(quarter)} 32V${y - 12}" class="inkline" stroke-width="1" stroke-dasharray="3 3"/>`)
+  const shareOf = (i: number) => (weightsTo(graph, i, j => community[j]).get(community[i]) ?? 0) / strength[i]
+  loose.sort((a, b) => shareOf(b) - shareOf(a))
+  for (const i of [...loose, ...few.slice(0, 1)]) row(i, roundedDown(shareOf(i)), 'ink')
+  const least = left + wide * FIRM_COMMUNITIES.leastMembership
+  parts.push(`<path d="M${short(least)} 32V${y - 12}" class="inkline" stroke-width="1" stroke-dasharray="3 3"/>`)
   parts.push(
     lines(
       MARGIN,
@@ -560,7 +569,7 @@ async function drawParts(sql: Database, firm: Firm): Promise<void> {
     words(
       MARGIN,
       24,
-      `A topic of ${firm.firmId} and its parts: ${size} sentences, ${keywords.slice(0, 5).join(', ')}`,
+      `A topic of ${firm.firmId} and its parts: ${size} sentences, ${keywords.slice(0, 3).join(', ')}`,
       'ink strong',
     ),
     ...edgePaths(
@@ -674,7 +683,7 @@ async function drawTenthAway(usual: Firm, firm: Firm): Promise<void> {
       )
     bottoms.push(left.bottom, right.bottom)
   }
-  const y = Math.max(...bottoms) + 26
+  const y = Math.round(Math.max(...bottoms)) + 26
   parts.push(
     lines(
       MARGIN,
@@ -728,7 +737,7 @@ function columnOf(groupOf: readonly number[], otherOf: readonly number[]) {
 
 // ------------------------------------------------------------------------------------------------------------- resolution
 
-const DIAL = [0.5, 0.75, 1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3]
+const DIAL = [0.5, 0.75, 1, 1.3, 1.6, 2, 2.5, 3]
 // Three draws for each of sixty firms: the error of the mean is then under .02.
 const DRAWS_OF_DIAL = 3
 

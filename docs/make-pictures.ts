@@ -33,7 +33,7 @@ import { squaredCoreDistances } from '../lib/math/hdbscan.ts'
 import { type Neighbors, nearestNeighbors } from '../lib/math/neighbors.ts'
 import { createRandom, seedFrom } from '../lib/math/random.ts'
 import { type SpanningTree, spanningTree } from '../lib/math/spanning-tree.ts'
-import { clusterThemes, scaledRecipe, THEME_RECIPE } from '../lib/math/themes.ts'
+import { clusterThemes, scaledRecipe, THEME_COMMUNITIES, THEME_RECIPE, type ThemeRecipe } from '../lib/math/themes.ts'
 import { umap } from '../lib/math/umap.ts'
 import { openEmbedder } from '../lib/model/embedder.ts'
 import { readSettings, SHIPPED_MODEL } from '../lib/settings.ts'
@@ -656,21 +656,23 @@ async function printStability(firms: readonly Firm[]): Promise<void> {
   }
 }
 
-/** The same for the themes, of which there is one set a quarter: three other seeds. */
-function printThemeStability({ n, d, vectors, themeIds }: TopicPoints): void {
-  const names = [...new Set(themeIds)]
-  const usual = themeIds.map(themeId => (themeId === null ? NOISE : names.indexOf(themeId)))
-  for (const seed of [43, 44, 45]) {
-    const { labels, count } = clusterThemes({
-      vectors,
-      n,
-      d,
-      recipe: THEME_RECIPE,
-      seed: seedFrom(seed, 'themes', QUARTER),
-    })
-    const noise = labels.filter(label => label === NOISE).length
-    const agreement = adjustedRandIndex(labels, usual).toFixed(2)
-    process.stdout.write(`themes, seed ${seed}: ${count} themes, ${noise} topics in none, ARI ${agreement}\n`)
+/** The same for the themes, of which there is one set a quarter: three other seeds, both methods on the same topics. */
+function printThemeStability({ n, d, vectors }: TopicPoints): void {
+  const themesBy = (recipe: ThemeRecipe, seed: number) =>
+    clusterThemes({ vectors, n, d, recipe, seed: seedFrom(seed, 'themes', QUARTER) })
+  for (const [method, recipe] of [
+    ['umap-hdbscan', THEME_RECIPE],
+    ['communities', THEME_COMMUNITIES],
+  ] as const) {
+    const usual = themesBy(recipe, STANDARD_RECIPE.seed).labels
+    for (const seed of [43, 44, 45]) {
+      const { labels, count } = themesBy(recipe, seed)
+      const noise = labels.filter(label => label === NOISE).length
+      const agreement = adjustedRandIndex(labels, usual).toFixed(2)
+      process.stdout.write(
+        `themes by ${method}, seed ${seed}: ${count} themes, ${noise} topics in none, ARI ${agreement}\n`,
+      )
+    }
   }
 }
 

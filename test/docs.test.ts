@@ -7,13 +7,16 @@ import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
 import { commandsPage, dictionaryPage } from '../bin/make-docs.ts'
 import { commands } from '../commands/all.ts'
+import { checksOver } from '../lib/db/check.ts'
 import { describeTables } from '../lib/db/dictionary.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { STARTS } from '../lib/math/community-topics.ts'
 import { FIRM_COMMUNITIES } from '../lib/math/engine.ts'
+import { THEME_COMMUNITIES } from '../lib/math/themes.ts'
 import { readSettings } from '../lib/settings.ts'
 import { readyHome } from './db/servers.ts'
-import { root, stepWords, succeed } from './run.ts'
+import { here } from './here.ts'
+import { root, stepWords } from './run.ts'
 
 const { home, remove } = await readyHome()
 afterAll(remove)
@@ -41,7 +44,7 @@ describe('docs/', () => {
       .filter(line => line.trim() !== '' && !line.trim().startsWith('//'))
     expect(lines.length).toBeLessThanOrEqual(10)
     for (const verb of ['ingest', 'embed', 'cluster-firm', 'name-topics', 'aggregate'])
-      await succeed(stepWords(verb, '2024Q3'), { home })
+      await here(stepWords(verb, '2024Q3'), { home })
     const run = promisify(execFile)
     const { stdout } = await run(process.execPath, ['--import', 'tsx', join(root, 'docs/example.ts')], {
       cwd: root,
@@ -62,6 +65,15 @@ describe('docs/', () => {
     expect(['neighbours', 'resolution', 'least size', 'least membership', 'starts'].map(stated)).toEqual(
       [nNeighbors, resolution, minClusterSize, leastMembership, STARTS].map(String),
     )
+    const themes = THEME_COMMUNITIES
+    expect(section.replaceAll(/\s+/g, ' ')).toContain(
+      `with ${themes.nNeighbors} neighbours and a least size of ${themes.minClusterSize}, both scaled as in section 7, and resolution ${themes.resolution}. `,
+    )
+    expect(page('how-clustering-works.md')).toContain(`The setting is ${resolution}.`)
+  })
+
+  it('counts the checks of db-check as they are', () => {
+    expect(page('../README.md')).toContain(`(${checksOver(1)} checks, from`)
   })
 
   it('mentions no file that is not there', () => {
