@@ -103,8 +103,8 @@ db-stop: node_modules ## Stop the embedded database
 plan: node_modules ## What a quarter takes and costs, and on which instance: FIRMS=5000 [SENTENCES=]
 	@$(RUN) plan --firms "$(FIRMS)" $(if $(SENTENCES),--sentences "$(SENTENCES)")
 
-provision: node_modules ## A quarter on a rented instance: Q= [TRANSCRIPTS=] [INSTANCE=] [DRY_RUN=1] (docs/operations.md)
-	@node bin/provision.mjs $(OF) $(TRANSCRIPTS_WORD) $(if $(INSTANCE),--instance "$(INSTANCE)") $(if $(DRY_RUN),--dry-run)
+provision: node_modules ## A quarter on a rented instance: Q= [TRANSCRIPTS=] [METHOD=] [INSTANCE=] [DRY_RUN=1] (docs/operations.md)
+	@node bin/provision.mjs $(OF) $(TRANSCRIPTS_WORD) $(if $(INSTANCE),--instance "$(INSTANCE)") $(METHOD_WORDS) $(if $(DRY_RUN),--dry-run)
 
 cuda: node_modules ## Install what the device cuda needs, and try it: [DRY_RUN=1] (docs/operations.md)
 	@node --import tsx bin/install-cuda.ts $(if $(DRY_RUN),--dry-run)

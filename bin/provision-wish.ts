@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { isHere, parseAddress } from '../lib/db/address.ts'
 import { messageOf, UsageError } from '../lib/errors.ts'
+import { type MethodName, optionalMethodFlag } from '../lib/flags.ts'
 import { parseQuarter } from '../lib/text/quarters.ts'
 
 export const HELP = `provision: rent one instance of AWS, run a quarter on it, bring the results back, give it back
@@ -20,6 +21,8 @@ DATABASE_URL what is ingested already. Run again, it goes on with the instance t
 What it will do and cost is shown first, and asked for.
 
   --yes                    do not ask
+  --method METHOD          umap-hdbscan or communities, for topics and themes (default: what the
+                           quarter in the database was made by, else umap-hdbscan)
   --max-hours HOURS        the instance ends itself after so long (default: 4)
   --max-dollars DOLLARS    or when it may have cost so much, with those before it (default: 2)
   --instance TYPE          instead of g4dn.2xlarge, then g5.xlarge; may be given several times.
@@ -44,6 +47,8 @@ export type Wish = {
   quarter: string
   /** Absolute path, or undefined: what is in the database already. */
   transcripts: string | undefined
+  /** Of clustering; undefined: as the quarter was made. */
+  method: MethodName | undefined
   yes: boolean
   dryRun: boolean
   end: boolean
@@ -93,6 +98,7 @@ export function readWish(words: string[], databaseUrl: string | undefined): Wish
   return {
     quarter,
     transcripts: values.end ? undefined : transcriptsOf(positionals[0], quarter, databaseUrl),
+    method: optionalMethodFlag({ method: values.method }),
     yes: values.yes,
     dryRun: values['dry-run'],
     end: values.end,
@@ -122,6 +128,7 @@ function parsed(words: string[]) {
       allowPositionals: true,
       options: {
         quarter: text,
+        method: text,
         yes: asked,
         'dry-run': asked,
         end: asked,

@@ -354,13 +354,13 @@ async function reach(trip: Trip, instance: ec2.Instance, machine: Machine): Prom
 
 async function bringAndBegin(trip: Trip, instance: ec2.Instance, machine: Machine): Promise<void> {
   const { wish, database } = trip
-  const { transcripts, quarter } = wish
+  const { transcripts, quarter, method } = wish
   const checkpoint = database !== undefined && existsSync(checkpointOf(trip)) ? checkpointOf(trip) : undefined
   // A model that is a folder of this machine has to be brought.
   const model = settings.model !== undefined && existsSync(settings.model) ? resolve(settings.model) : undefined
   const environment = environmentOfInstance(placeOf(trip, instance)?.dollarsPerHour)
   await bring(machine, { root: ROOT, version: codeVersion(), transcripts, model, checkpoint, environment })
-  await begin(machine, { quarter, transcripts, checkpoint, needsCard: needsCard(), database })
+  await begin(machine, { quarter, transcripts, checkpoint, needsCard: needsCard(), database, method })
 }
 
 /** Reads along until the work is over or the instance is gone; told to leave, tells the work, and waits for its backup. */
@@ -655,7 +655,9 @@ function dryUse({ wish, database }: Trip): Ending {
   const what = ['the program', ...(wish.transcripts === undefined ? [] : [wish.transcripts])].join(' and ')
   say(`would wait until ssh answers, bring ${what}, and run there:`)
   say(`  sh bin/instance/setup.sh${needsCard() ? ' --card' : ''}${database === 'postgres' ? ' --postgres' : ''}`)
-  say(`  make quarter Q=${wish.quarter}, again whenever it fails, until it is done`)
+  say(
+    `  make quarter Q=${wish.quarter}${wish.method ? ` METHOD=${wish.method}` : ''}, again whenever it fails, until it is done`,
+  )
   say(`would bring back ${database === undefined ? '' : `${resultsOf(wish)} and `}${reportOf(wish)}`)
   return { how: 'done', message: '' }
 }

@@ -29,8 +29,8 @@ import {
   finishWork,
   openWork,
   recipeForNow,
+  recipesOf,
   requireEarlier,
-  usualRecipe,
   workOnQuarter,
 } from '../lib/db/work.ts'
 import { UserError } from '../lib/errors.ts'
@@ -63,7 +63,7 @@ import { type Asker, openAsker, promptHash } from '../lib/model/ask-once.ts'
 import { type Embedder, openEmbedder } from '../lib/model/embedder.ts'
 import { neighborsWherePays } from '../lib/model/nearest.ts'
 import { openPool } from '../lib/pool.ts'
-import { methodNameOf } from '../lib/text/firm-topics.ts'
+import { methodsOf } from '../lib/text/firm-topics.ts'
 import { keywordName, keywordSummary, uniqueNames } from '../lib/text/names.ts'
 import { askForNames, type NamesFound, themeQuestions } from '../lib/text/naming.ts'
 import { describeThemes, type ThemeDraft } from '../lib/text/theme-drafts.ts'
@@ -195,8 +195,8 @@ export const command: Command = {
 
 /** The method by which a quarter's themes were made; where it has none, its topics; undefined where it has neither. */
 async function methodOfThemes(sql: Database, quarter: string): Promise<MethodName | undefined> {
-  const recipe = (await usualRecipe(sql, 'aggregate', quarter)) ?? (await usualRecipe(sql, 'cluster-firm', quarter))
-  return recipe === undefined ? undefined : methodNameOf(JSON.parse(recipe))
+  const [themes, topics] = [await recipesOf(sql, 'aggregate', quarter), await recipesOf(sql, 'cluster-firm', quarter)]
+  return methodsOf(themes.length > 0 ? themes : topics)[0]?.method
 }
 
 export type AggregateOptions = {
@@ -234,18 +234,14 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
   const whole = asker ? { ...clustering, source: 'llm', model: asker.model, prompt: promptHash(template) } : clustering
   const recipeText = JSON.stringify(whole)
   // Without a key, names that a model gave are better than what we could put in their place.
-  const { todo } = await openWork(
-    sql,
-    'aggregate',
-    { quarter, firmId: ALL_FIRMS },
-    recipeText,
-    force,
-    asker ? undefined : `${recipeText.slice(0, -1)},%`,
-  )
+  const beginning = `${recipeText.slice(0, -1)},`
+  const alsoGood = asker ? undefined : `${beginning}%`
+  const { todo } = await openWork(sql, 'aggregate', { quarter, firmId: ALL_FIRMS }, recipeText, force, alsoGood)
   let clustered = 0
   let device: string | null = null
-  if (todo > 0)
-    await workOnQuarter(sql, 'aggregate', quarter, async claim => {
+  if (todo > 0) {
+    await tellOfMethods(sql, quarter, recipe)
+    const isOurs = await workOnQuarter(sql, 'aggregate', quarter, async claim => {
       const topics = await topicsOfQuarter(sql, quarter)
       say(`aggregate ${quarter}: ${count(topics.length, 'topic')} to cluster`)
       const { vectors, d, ...on } = await embedTopics(sql, topics, options.openModel)
@@ -271,7 +267,10 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
       if (failure !== undefined) throw failure // the themes are there, named by keywords for now
       return done
     })
-  else say(`aggregate ${quarter}: nothing left to do`)
+    const [made] = isOurs ? [] : await recipesOf(sql, 'aggregate', quarter)
+    if (made !== undefined && made.recipe !== recipeText && (asker || !made.recipe.startsWith(beginning)))
+      warn(`another command made the themes of ${quarter} with another recipe meanwhile: this one again makes its own`)
+  } else say(`aggregate ${quarter}: nothing left to do`)
   return {
     quarter,
     ...(await themeCoverage(sql, quarter)),
@@ -279,6 +278,13 @@ export async function aggregate(sql: Database, options: AggregateOptions): Promi
     device,
     seconds: (performance.now() - start) / 1000,
   }
+}
+
+async function tellOfMethods(sql: Database, quarter: string, recipe: ThemeRecipe): Promise<void> {
+  const own = 'resolution' in recipe ? 'communities' : 'umap-hdbscan'
+  for (const { method, firms } of methodsOf(await recipesOf(sql, 'cluster-firm', quarter)))
+    if (method !== own)
+      say(`aggregate ${quarter}: by ${own}, while the topics of ${count(firms, 'firm')} are by ${method}`)
 }
 
 function rowsOf(

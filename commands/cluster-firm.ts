@@ -27,9 +27,9 @@ import {
   failWork,
   finishTogether,
   openWork,
+  recipesOf,
   requireEarlier,
   type Target,
-  usualRecipe,
 } from '../lib/db/work.ts'
 import { type PortionSteps, workInPortions } from '../lib/db/work-in-portions.ts'
 import { messageOf, UserError } from '../lib/errors.ts'
@@ -59,7 +59,7 @@ import {
   type FirmJob,
   type FirmTopics,
   firmJobOf,
-  methodNameOf,
+  methodsOf,
   STANDARD_RECIPE,
   type UmapRecipe,
 } from '../lib/text/firm-topics.ts'
@@ -227,8 +227,7 @@ const SETTINGS_OF = {
 
 /** The method by which most of a quarter's topics were made; undefined where it has none. */
 async function methodOfTopics(sql: Database, quarter: string): Promise<MethodName | undefined> {
-  const recipe = await usualRecipe(sql, 'cluster-firm', quarter)
-  return recipe === undefined ? undefined : methodNameOf(JSON.parse(recipe))
+  return methodsOf(await recipesOf(sql, 'cluster-firm', quarter))[0]?.method
 }
 
 /** The recipe of each method, all flags checked. */
@@ -304,6 +303,7 @@ export async function clusterFirms(sql: Database, options: ClusterOptions): Prom
     const useful = follow ? threads : Math.min(threads, todo)
     await clusterAll(sql, { target, recipe, recipeText, threads: useful, todo, follow }, outcome)
   }
+  if (outcome.firms > 0 && firmId === undefined) await warnOfOthers(sql, quarter, recipeText)
   const counts = await topicCounts(sql, quarter, firmId ?? null)
   const seconds = (performance.now() - start) / 1000
   const did = outcome.firms + outcome.failed.length > 0
@@ -315,6 +315,17 @@ export async function clusterFirms(sql: Database, options: ClusterOptions): Prom
       (counts.reassigned > 0 ? `, ${thousands(counts.reassigned)} of them given to the nearest topic` : ''),
   )
   return { quarter, ...outcome, ...counts, seconds }
+}
+
+// Two at once with two recipes share the firms, and neither sees what the other does.
+async function warnOfOthers(sql: Database, quarter: string, recipeText: string): Promise<void> {
+  const others = (await recipesOf(sql, 'cluster-firm', quarter)).filter(({ recipe }) => recipe !== recipeText)
+  const firms = others.reduce((sum, one) => sum + one.firms, 0)
+  if (firms > 0)
+    warn(
+      `another command clustered ${count(firms, 'firm')} of ${quarter} with another recipe meanwhile: when it has ended, the same ` +
+        'command again makes all alike',
+    )
 }
 
 // Measured on 500 points in 15 clean blobs: docs/why.md has the figures.

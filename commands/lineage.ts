@@ -24,7 +24,7 @@ import {
 import { type BoundModel, boundModel } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { recorded } from '../lib/db/runs.ts'
-import { ALL_FIRMS, finishWork, openWork, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
+import { ALL_FIRMS, finishWork, openWork, recipesOf, requireEarlier, workOnQuarter } from '../lib/db/work.ts'
 import { UserError } from '../lib/errors.ts'
 import { FORCE, JSON_OUTPUT, optionalQuarterFlag, QUARTER, switchFlag } from '../lib/flags.ts'
 import { count, say, thousands, warn } from '../lib/log.ts'
@@ -35,6 +35,7 @@ import {
   returnedThemes,
   type ThemesOfQuarter,
 } from '../lib/math/lineage.ts'
+import { methodsOf } from '../lib/text/firm-topics.ts'
 import { renderTable } from '../lib/text/table.ts'
 
 /** Raised whenever a change of the code changes what follows from what: older answers then count as stale. */
@@ -133,7 +134,10 @@ export async function followLineage(
     // A quarter without themes is nothing to compare with.
     const earlierQuarter = withThemes.slice(0, place).findLast(earlier => earlier.themes > 0)?.quarter ?? null
     followed.push({ quarter: one.quarter, earlierQuarter, themes: one.themes, events, isWritten })
-    if (isWritten) tell(followed[place])
+    if (isWritten) {
+      tell(followed[place])
+      if (earlierQuarter !== null) await warnOfMethods(sql, one.quarter, earlierQuarter)
+    }
   }
   if (!followed.some(one => one.isWritten)) say('lineage: nothing left to do')
   return followed
@@ -235,6 +239,17 @@ function linkOf({ earlier, later, ...evidence }: Evidence, event: Event, before:
     ...evidence,
     event,
   }
+}
+
+/** Themes of two methods are of two sizes: some come or go by the method alone. */
+async function warnOfMethods(sql: Database, quarter: string, earlier: string): Promise<void> {
+  const of = async (one: string) => methodsOf(await recipesOf(sql, 'aggregate', one))[0]?.method
+  const [here, before] = [await of(quarter), await of(earlier)]
+  if (here !== undefined && before !== undefined && here !== before)
+    warn(
+      `the themes of ${quarter} are by ${here}, those of ${earlier} by ${before}: some of what is new or gone may be so by the ` +
+        `method alone (make quarter Q=${earlier} METHOD=${here})`,
+    )
 }
 
 function tell({ quarter, earlierQuarter, themes, events }: QuarterFollowed): void {

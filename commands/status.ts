@@ -6,10 +6,10 @@ import type { Database } from '../lib/db/connect.ts'
 import { type BoundModel, boundModel } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { quartersInDatabase } from '../lib/db/quarters.ts'
-import { failures, type Hand, type Stage, standingOf, usualRecipe, workInHand } from '../lib/db/work.ts'
-import { JSON_OUTPUT, type MethodName, optionalQuarterFlag, QUARTER, switchFlag } from '../lib/flags.ts'
+import { failures, type Hand, recipesOf, type Stage, standingOf, workInHand } from '../lib/db/work.ts'
+import { JSON_OUTPUT, optionalQuarterFlag, QUARTER, switchFlag } from '../lib/flags.ts'
 import { count, thousands } from '../lib/log.ts'
-import { methodNameOf } from '../lib/text/firm-topics.ts'
+import { type MethodOfFirms, methodsOf } from '../lib/text/firm-topics.ts'
 import { renderTable } from '../lib/text/table.ts'
 
 export const command: Command = {
@@ -42,8 +42,8 @@ export type QuarterStatus = {
   firms: number
   calls: number
   sentences: number
-  /** By which most topics, and the themes, were made; null where there are none. */
-  methods: { topics: MethodName | null; themes: MethodName | null }
+  /** By which the topics of how many firms, and the themes, were made, that of most first; none where there are none. */
+  methods: { topics: MethodOfFirms[]; themes: MethodOfFirms['method'] | null }
   steps: StepStatus[]
   inHand: Hand[]
   failures: { stage: Stage; firmId: string; error: string }[]
@@ -76,8 +76,8 @@ export async function readStatus(sql: Database, quarter?: string): Promise<Statu
       quarter: name,
       ...(await sizeOfQuarter(sql, name)),
       methods: {
-        topics: await methodOf(sql, 'cluster-firm', name),
-        themes: await methodOf(sql, 'aggregate', name),
+        topics: methodsOf(await recipesOf(sql, 'cluster-firm', name)),
+        themes: methodsOf(await recipesOf(sql, 'aggregate', name))[0]?.method ?? null,
       },
       steps,
       inHand,
@@ -86,12 +86,6 @@ export async function readStatus(sql: Database, quarter?: string): Promise<Statu
     })
   }
   return { model: (await boundModel(sql)) ?? null, quarters }
-}
-
-/** The method by which most of it was clustered; null where nothing was. */
-async function methodOf(sql: Database, stage: Stage, quarter: string): Promise<MethodName | null> {
-  const recipe = await usualRecipe(sql, stage, quarter)
-  return recipe === undefined ? null : methodNameOf(JSON.parse(recipe))
 }
 
 function stateOf(standing: Omit<StepStatus, 'step' | 'state'>, inHand: boolean): StepStatus['state'] {
@@ -119,11 +113,7 @@ function describe({ model, quarters }: Status, columns: number | undefined): str
       `${one.quarter}: ${thousands(one.firms)} firms, ${thousands(one.calls)} calls, ${thousands(one.sentences)} sentences`,
       renderTable([{ title: 'step' }, { title: 'state' }, ...numbers], rows, columns),
     )
-    const { topics, themes } = one.methods
-    if (topics !== null)
-      parts.push(
-        themes === null || themes === topics ? `Clustered by ${topics}` : `Topics by ${topics}, themes by ${themes}`,
-      )
+    if (one.methods.topics.length > 0) parts.push(clusteredBy(one.methods))
     for (const { step, forNow } of one.steps)
       if (forNow > 0) parts.push(`${step}: ${namedForNow(step, forNow)}; the next run with a key asks again`)
     if (one.inHand.length > 0) parts.push(handsOf(one.inHand))
@@ -131,6 +121,13 @@ function describe({ model, quarters }: Status, columns: number | undefined): str
     if (one.next !== null) parts.push(`Go on with: ${one.next}`)
   }
   return parts.join('\n\n')
+}
+
+function clusteredBy({ topics: [most, ...others], themes }: QuarterStatus['methods']): string {
+  const but = others.map(({ method, firms }) => ` (but ${count(firms, 'firm')} by ${method})`).join('')
+  return themes === null || (themes === most.method && but === '')
+    ? `Clustered by ${most.method}${but}`
+    : `Topics by ${most.method}${but}, themes by ${themes}`
 }
 
 function namedForNow(step: Stage, units: number): string {

@@ -13,13 +13,20 @@ export const command: Command = {
   verb: 'themes',
   summary: 'Show the themes of a quarter: name, firms, sentences, an example',
   about: 'The themes that run across firms, those of most firms first, with a sentence of each. Changes nothing.',
-  flags: [QUARTER, { name: 'limit', value: 'N', summary: 'Most themes to show', default: '40' }, JSON_OUTPUT],
-  examples: ['themes --quarter 2024Q3'],
+  flags: [
+    QUARTER,
+    { name: 'limit', value: 'N', summary: 'Most themes to show', default: '40' },
+    { name: 'parts', summary: 'Show the parts of each theme below it (communities); in JSON they always are' },
+    JSON_OUTPUT,
+  ],
+  examples: ['themes --quarter 2024Q3', 'themes --quarter 2024Q3 --parts'],
   async run({ flags, settings, print, columns }) {
     const quarter = quarterFlag(flags)
     const limit = wholeNumberFlag(flags, 'limit', 40, 1, 100_000)
     const result = await withDatabase(settings, sql => readThemes(sql, quarter))
-    print(switchFlag(flags, 'json') ? JSON.stringify(result) : describe(result, limit, columns))
+    print(
+      switchFlag(flags, 'json') ? JSON.stringify(result) : describe(result, limit, switchFlag(flags, 'parts'), columns),
+    )
   },
 }
 
@@ -35,14 +42,27 @@ export async function readThemes(sql: Database, quarter: string): Promise<Themes
   return { quarter, themes: await shownThemes(sql, quarter), coverage: await themeCoverage(sql, quarter) }
 }
 
-function describe({ quarter, themes, coverage }: ThemesResult, limit: number, columns: number | undefined): string {
+function describe(
+  { quarter, themes, coverage }: ThemesResult,
+  limit: number,
+  withParts: boolean,
+  columns: number | undefined,
+): string {
   const rows = themes
     .slice(0, limit)
-    .map(theme => [
-      theme.name + (theme.flags.length > 0 ? ` (${theme.flags.join(', ')})` : ''),
-      thousands(theme.firms),
-      thousands(theme.sentences),
-      theme.example,
+    .flatMap(theme => [
+      [
+        theme.name + (theme.flags.length > 0 ? ` (${theme.flags.join(', ')})` : ''),
+        thousands(theme.firms),
+        thousands(theme.sentences),
+        theme.example,
+      ],
+      ...(withParts ? theme.parts : []).map(part => [
+        `└ ${part.keywords.slice(0, 3).join(', ')}`,
+        thousands(part.firms),
+        '',
+        '',
+      ]),
     ])
   const table =
     rows.length > 0

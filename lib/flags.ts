@@ -89,6 +89,11 @@ export function choiceFlag<Choice extends string>(flags: FlagValues, name: strin
 export const METHODS = ['umap-hdbscan', 'communities'] as const
 export type MethodName = (typeof METHODS)[number]
 
+/** The method that was asked for. */
+export function optionalMethodFlag(flags: FlagValues): MethodName | undefined {
+  return textFlag(flags, 'method') === undefined ? undefined : choiceFlag(flags, 'method', METHODS)
+}
+
 /**
  * The method that was asked for, else the one by which it was done before, else the first. `settings`: the flags that only one of
  * them has; refused with the other.
@@ -98,7 +103,7 @@ export function methodFlag(
   before: MethodName | undefined,
   settings: Partial<Record<MethodName, readonly string[]>>,
 ): MethodName {
-  const method = textFlag(flags, 'method') === undefined ? (before ?? METHODS[0]) : choiceFlag(flags, 'method', METHODS)
+  const method = optionalMethodFlag(flags) ?? before ?? METHODS[0]
   for (const other of METHODS) {
     const foreign = other === method ? undefined : settings[other]?.find(name => flags[name] !== undefined)
     if (foreign !== undefined)

@@ -47,3 +47,6 @@ comment on column subthemes.keywords is 'c-TF-IDF keywords of its topics'' repre
 alter table theme_topics add column subtheme_id text collate "C" references subthemes on delete set null;
 create index theme_topics_of_subtheme on theme_topics (subtheme_id) where subtheme_id is not null;
 comment on column theme_topics.subtheme_id is 'The part of the theme; null where the theme has none, or the topic is in none of them.';
+
+-- A quarter stays with its method: where nothing stands, with the one that was asked for last.
+comment on column work.recipe is 'The settings it was done with, or is to be done with where it is not done, as JSON; done with another recipe counts as stale.';

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Begins a quarter on the instance and returns at once: sh bin/instance/start.sh QUARTER TRANSCRIPTS CARD DATABASE CHECKPOINT, with
-# - for what there is none of. What follows is the set-up and then the supervisor, in a session of their own, whatever becomes of
-# the connection that asked for them. run/pid says which process it is, run/log what it says, run/state.json how it ended.
+# Begins a quarter on the instance and returns at once: start.sh QUARTER TRANSCRIPTS CARD DATABASE CHECKPOINT METHOD, with - for
+# what there is none of. What follows is the set-up and then the supervisor, in a session of their own, whatever becomes of the
+# connection that asked for them. run/pid says which process it is, run/log what it says, run/state.json how it ended.
 set -eu
 cd "$(dirname "$0")/../.."
 mkdir -p run
@@ -13,7 +13,7 @@ rm -f run/state.json
 # shellcheck disable=SC2016 # the words are for the shell that is started
 setsid sh -c '
   echo $$ > run/pid
-  quarter=$1 transcripts=$2 card=$3 database=$4 checkpoint=$5
+  quarter=$1 transcripts=$2 card=$3 database=$4 checkpoint=$5 method=$6
   PATH=$HOME/node/bin:$PATH
   fail() {
     printf "{\"state\":\"failed\",\"message\":\"%s\",\"backup\":null}\n" "$1" > run/state.part
@@ -34,6 +34,7 @@ setsid sh -c '
   set -- --quarter "$quarter"
   if [ "$transcripts" != - ]; then set -- "$@" --transcripts "$transcripts"; fi
   if [ "$database" = postgres ]; then set -- "$@" --postgres; fi
+  if [ "$method" != - ]; then set -- "$@" --method "$method"; fi
   if [ "$checkpoint" != - ]; then set -- "$@" --checkpoint "$checkpoint"; fi
   exec node --import tsx bin/instance/supervise.ts "$@"
 ' sh "$@" >> run/log 2>&1 < /dev/null &

@@ -1,6 +1,6 @@
-// Does a quarter on a rented machine, whatever happens: supervise --quarter Q [--transcripts PATH] [--checkpoint FILE] [--postgres]
-// Starts `make quarter` until it is done, and brings a database of the machine's own into a file before it leaves. All that is
-// said stands in run/log and where things stand in run/state.json: who started it may be gone. Renting is bin/provision.ts.
+// Does a quarter on a rented machine, whatever happens, by the options of USAGE below: starts `make quarter` until it is done, and
+// brings a database of the machine's own into a file before it leaves. All that is said stands in run/log and where things stand
+// in run/state.json: who started it may be gone. Renting is bin/provision.ts.
 
 import { createHash } from 'node:crypto'
 import {
@@ -21,7 +21,7 @@ import { watchForInterruption } from '../../lib/cloud/spot-notice.ts'
 import { parseAddress } from '../../lib/db/address.ts'
 import { lockHolder, takeLock } from '../../lib/db/embedded/lock.ts'
 import { messageOf, UsageError, UserError } from '../../lib/errors.ts'
-import { numberFlag, quarterFlag, textFlag } from '../../lib/flags.ts'
+import { numberFlag, optionalMethodFlag, quarterFlag, textFlag } from '../../lib/flags.ts'
 import { isLeaving, leave, pause, stopped } from '../../lib/leaving.ts'
 import { duration, say } from '../../lib/log.ts'
 import { readSettings } from '../../lib/settings.ts'
@@ -45,9 +45,10 @@ const MOST_TEMPORARY_FAILURES = 30
 const RUN_AGAIN = 75
 // A failure is said in two lines, and what came before them explains it.
 const LINES_OF_A_FAILURE = 4
-const USAGE = 'node --import tsx bin/instance/supervise.ts --quarter 2024Q3 [--transcripts PATH] [--checkpoint FILE]'
+const USAGE =
+  'node --import tsx bin/instance/supervise.ts --quarter 2024Q3 [--transcripts PATH] [--checkpoint FILE] [--method METHOD] [--postgres]'
 
-const { settings, quarter, transcripts, checkpoint, postgres, pauseSeconds } = readOptions()
+const { settings, quarter, transcripts, checkpoint, method, postgres, pauseSeconds } = readOptions()
 const folder = folderOfRun()
 const backupFile = join(folder, `${quarter}.backup`)
 // Where `make quarter` puts it.
@@ -88,7 +89,14 @@ function readOptions() {
     const settings = readSettings()
     const text = { type: 'string' } as const
     const { values } = parseArgs({
-      options: { quarter: text, transcripts: text, checkpoint: text, pause: text, postgres: { type: 'boolean' } },
+      options: {
+        quarter: text,
+        transcripts: text,
+        checkpoint: text,
+        method: text,
+        pause: text,
+        postgres: { type: 'boolean' },
+      },
     })
     if (values.postgres && settings.databaseUrl !== undefined)
       throw new UsageError(
@@ -100,6 +108,7 @@ function readOptions() {
       quarter: quarterFlag(values),
       transcripts: textFlag(values, 'transcripts'),
       checkpoint: textFlag(values, 'checkpoint'),
+      method: optionalMethodFlag(values),
       postgres: values.postgres === true,
       /** Between two attempts. */
       pauseSeconds: numberFlag(values, 'pause', PAUSE_SECONDS, 0, 3600),
@@ -175,7 +184,8 @@ async function once(): Promise<Ended> {
   become('running', `make quarter, attempt ${attempt}`)
   // A $ is make's own.
   const from = transcripts === undefined ? [] : [`TRANSCRIPTS=${transcripts.replaceAll('$', () => '$$')}`]
-  return await start(['make', '--no-print-directory', 'quarter', `Q=${quarter}`, ...from])
+  const by = method === undefined ? [] : [`METHOD=${method}`]
+  return await start(['make', '--no-print-directory', 'quarter', `Q=${quarter}`, ...from, ...by])
 }
 
 /** The machine's own server, where one is wanted: at every attempt, for it may have been killed as well. */

@@ -44,6 +44,8 @@ export type Work = {
   needsCard: boolean
   /** The machine's own, or undefined: the server that DATABASE_URL names. */
   database: 'embedded' | 'postgres' | undefined
+  /** Of clustering; undefined: as the quarter was made. */
+  method: string | undefined
 }
 
 /** A file there that is to be brought here. */
@@ -102,7 +104,7 @@ async function send(
 /** Begins the work, or leaves it as it is when it is at work. */
 export async function begin(
   machine: Machine,
-  { quarter, transcripts, checkpoint, needsCard, database }: Work,
+  { quarter, transcripts, checkpoint, needsCard, database, method }: Work,
 ): Promise<void> {
   const words = [
     quarter,
@@ -110,6 +112,7 @@ export async function begin(
     needsCard ? 'card' : '-',
     database ?? '-',
     checkpoint === undefined ? '-' : `run/${basename(checkpoint)}`,
+    method ?? '-',
   ]
   await inFolder(machine, `sh bin/instance/start.sh ${words.map(quoted).join(' ')}`)
 }

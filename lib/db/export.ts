@@ -213,7 +213,7 @@ function asText(value: unknown): string | null {
 function saidOfSentences(tx: Queries, quarter: string, firms: string[]) {
   return tx`
     membership as materialized (
-      select sentence_id, topic_id, probability, reassigned_topic_id
+      select sentence_id, topic_id, subtopic_id, probability, reassigned_topic_id
       from topic_sentences where quarter = ${quarter} and firm_id = any(${firms})
     ), novelty as materialized (
       select sentence_id, earlier_quarter, nearest_sentence_id, similarity, repeated
@@ -311,8 +311,8 @@ function topicRows(tx: Queries, quarter: string, firms: string[]): Promise<Found
       in_call / nullif(call_sentences, 0) as share_of_call,
       in_prepared / nullif(prepared_sentences, 0) as share_of_prepared,
       in_answers / nullif(answer_sentences, 0) as share_of_answers,
-      mean_membership, tt.theme_id, th.name as theme_name, l.lineage_id, tt.probability as theme_membership,
-      tt.given_to_nearest, coalesce(compared, 0) as compared, novelty, repeated_share,
+      mean_membership, tt.theme_id, th.name as theme_name, l.lineage_id, tt.subtheme_id,
+      tt.probability as theme_membership, tt.given_to_nearest, coalesce(compared, 0) as compared, novelty, repeated_share,
       nv.earlier_quarter, nv.nearest_topic_id, nv.similarity as nearest_similarity, nv.is_new,
       (select text from sentences s
         where s.quarter = t.quarter and s.sentence_id = t.representative_sentences[1]) as example
@@ -340,7 +340,7 @@ function sentenceRows(tx: Queries, quarter: string, firms: string[]): Promise<Fo
       where t.quarter = ${quarter} and t.firm_id = any(${firms})
     )
     select s.firm_id, s.sentence_id::text as sentence_id, c.call_date as sentence_date, s.position, s.speaker, s.role,
-      s.section, s.talk, topic_id, t.topic_name, m.probability as topic_membership, m.reassigned_topic_id, t.theme_id,
+      s.section, s.talk, topic_id, t.topic_name, m.subtopic_id, m.probability as topic_membership, m.reassigned_topic_id, t.theme_id,
       t.theme_name, n.earlier_quarter, n.nearest_sentence_id::text as nearest_sentence_id,
       n.similarity as nearest_similarity, n.repeated, s.text
     from sentences s

@@ -153,6 +153,8 @@ export type ShownTheme = {
   flags: string[]
   firmIds: string[]
   example: string
+  /** Its parts, that of most firms first. */
+  parts: { subthemeId: string; firms: number; topics: number; keywords: string[] }[]
 }
 
 /** A quarter's themes as a person reads them: most firms first. */
@@ -166,7 +168,13 @@ export async function shownThemes(sql: Queries, quarter: string): Promise<ShownT
       coalesce((
         select s.text from sentences s
         where s.quarter = th.quarter and s.sentence_id = th.representative_sentences[1]
-      ), '') as example
+      ), '') as example,
+      coalesce((
+        select json_agg(
+          json_build_object('subthemeId', subtheme_id, 'firms', p.firms, 'topics', p.topics, 'keywords', p.keywords)
+          order by length(subtheme_id), subtheme_id)
+        from subthemes p where p.theme_id = th.theme_id
+      ), '[]') as parts
     from themes th
     where th.quarter = ${quarter}
     order by split_part(th.theme_id, '/', 2)::int`

@@ -180,6 +180,8 @@ export async function openWork(
       update work set state = 'stale' where ${ours} and state = 'done'
         and recipe <> ${recipe}::text and (${alsoGood}::text is null or recipe not like ${alsoGood})`
     if (force) await tx`update work set state = 'stale' where ${ours} and state = 'done'`
+    // What it is to be done with now: whoever goes on after a kill finds it here, were nothing done yet (recipesOf).
+    await tx`update work set recipe = ${recipe} where ${ours} and state <> 'done' and recipe <> ${recipe}::text`
     const [sums] = await tx<{ todo: number; units: number; allUnits: number }[]>`
       select
         count(*) filter (where state in ('pending', 'stale'))::int as todo,
@@ -191,17 +193,20 @@ export async function openWork(
 }
 
 /**
- * The recipe that most of a quarter's firms were done with, of those that stand; where all are to be done again, of these.
- * Undefined where nothing was done.
+ * With which recipes a quarter's firms were done, most firms first; where none stands, with which they were, or were to be, done.
+ * Empty where nobody has tried.
  */
-export async function usualRecipe(sql: Queries, stage: Stage, quarter: string): Promise<string | undefined> {
-  const [row] = await sql<{ recipe: string }[]>`
-    select recipe from work
+export async function recipesOf(
+  sql: Queries,
+  stage: Stage,
+  quarter: string,
+): Promise<{ recipe: string; firms: number }[]> {
+  const rows = await sql<{ recipe: string; firms: number; stand: boolean }[]>`
+    select recipe, count(*)::int as firms, state = 'done' as stand from work
     where stage = ${stage} and quarter = ${quarter} and recipe <> ''
     group by recipe, state = 'done'
-    order by state = 'done' desc, count(*) desc, recipe
-    limit 1`
-  return row?.recipe
+    order by state = 'done' desc, count(*) desc, recipe`
+  return rows.filter(row => row.stand === rows[0].stand).map(({ recipe, firms }) => ({ recipe, firms }))
 }
 
 /** The firms that a run of a step would do, as `openWork` counts them, without preparing anything. */

@@ -253,6 +253,12 @@ function topicColumns(identifiers: readonly ExportedIdentifier[]): Column[] {
     ofTopic(themeId),
     ofTopic(themeName),
     ofTopic(lineageId),
+    text('subtheme_id', {
+      label: 'Part of its theme',
+      meaning: 'Its keywords are in the table `subthemes`, and in `themes --parts`.',
+      missing: `${NO_THEME}, the theme has no parts, or it is in none of them`,
+      source: 'theme_topics.subtheme_id',
+    }),
     share('theme_membership', {
       label: 'Strength with which it belongs to its theme',
       meaning: 'Where given_to_nearest, the cosine to the middle of the theme.',
@@ -317,6 +323,12 @@ function sentenceColumns(identifiers: readonly ExportedIdentifier[]): Column[] {
     }),
     text('topic_id', { label: 'Topic', missing: noTopic, source: 'topic_sentences.topic_id' }),
     text('topic_name', { label: 'Topic, its name', missing: noTopic, source: 'topic_names.name' }),
+    text('subtopic_id', {
+      label: 'Part of its topic',
+      meaning: 'Its keywords are in the table `subtopics`.',
+      missing: `${noTopic}, the topic has no parts, or it is in none of them`,
+      source: 'topic_sentences.subtopic_id',
+    }),
     share('topic_membership', {
       label: 'Strength with which it belongs to its topic',
       meaning: '0 for a sentence that was clustered and belongs to none.',

@@ -121,8 +121,16 @@ export function methodOf({
   return { engine, recipe } as Method // they came together, which the rest of a union forgets
 }
 
-export function methodNameOf({ engine }: Pick<FirmClusterRecipe, 'engine'>): 'umap-hdbscan' | 'communities' {
-  return engine === 'communities' ? 'communities' : 'umap-hdbscan'
+export type MethodOfFirms = { method: 'umap-hdbscan' | 'communities'; firms: number }
+
+/** The methods of recipes, as JSON, of firms or of themes; that of most firms first. */
+export function methodsOf(recipes: readonly { recipe: string; firms: number }[]): MethodOfFirms[] {
+  const firmsOf = new Map<MethodOfFirms['method'], number>()
+  for (const { recipe, firms } of recipes) {
+    const method = JSON.parse(recipe).engine === 'communities' ? 'communities' : 'umap-hdbscan'
+    firmsOf.set(method, (firmsOf.get(method) ?? 0) + firms)
+  }
+  return [...firmsOf].map(([method, firms]) => ({ method, firms })).sort((a, b) => b.firms - a.firms)
 }
 
 /** What a worker thread is called with. */

@@ -198,10 +198,12 @@ describe.skipIf(process.platform !== 'linux')('the supervisor of a rented machin
 
   it.concurrent('has more patience with what says that it is to be run again, and leaves a database elsewhere as it is', async () => {
     const one = await machine()
-    const makefile = 'quarter:\n\t@echo x >> tries; if [ $$(wc -l < tries) -gt 4 ]; then exit 0; else exit 75; fi\n'
+    const makefile =
+      'quarter:\n\t@echo $(METHOD) >> tries; if [ $$(wc -l < tries) -gt 4 ]; then exit 0; else exit 75; fi\n'
     writeFileSync(join(one.folder, 'Makefile'), makefile)
     const elsewhere = { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nothing' }
-    expect(await codeOf(supervise(one, AT_ONCE, elsewhere)), logOf(one)).toBe(0)
+    expect(await codeOf(supervise(one, [...AT_ONCE, '--method', 'communities'], elsewhere)), logOf(one)).toBe(0)
+    expect(readFileSync(join(one.folder, 'tries'), 'utf8')).toBe('communities\n'.repeat(5)) // after the failures as well
     expect(stateOf(one)).toMatchObject({ state: 'done', attempt: 5, backup: null })
   }, 100_000)
 

@@ -24,6 +24,7 @@ describe('what provision is asked for', () => {
       maxHours: 4,
       maxDollars: 2,
       sshPort: 22,
+      method: undefined, // as the quarter was made
       yes: false,
       dryRun: false,
     })
@@ -55,6 +56,7 @@ describe('what provision is asked for', () => {
     [['--quarter', '2024Q3', '--from', '10.0.0.1'], /range such as/],
     [['--quarter', '2024Q3', '--from', '10.0.0.1/64'], /range such as/],
     [['--quarter', '2024Q3', '--database', 'oracle'], /embedded or postgres/],
+    [['--quarter', '2024Q3', '--method', 'Leiden'], /"Leiden".*umap-hdbscan, communities/],
     [['--quarter', '2024Q3', '--session-manager'], /--instance-profile is missing/],
     [['--quarter', '2024Q3', '--spot'], /--spot/],
     [['--quarter', '2024Q3', '/nowhere/at/all'], /is not there/],
@@ -70,7 +72,16 @@ describe('what provision is asked for', () => {
   })
 
   it('has a help that names every option, and fits a terminal', () => {
-    for (const option of ['--yes', '--end', '--dry-run', '--max-hours', '--from', '--session-manager', '--subnet'])
+    for (const option of [
+      '--yes',
+      '--method',
+      '--end',
+      '--dry-run',
+      '--max-hours',
+      '--from',
+      '--session-manager',
+      '--subnet',
+    ])
       expect(HELP).toContain(option)
     expect(Math.max(...HELP.split('\n').map(line => line.length))).toBeLessThanOrEqual(100)
     expect(readWish(['--help'], undefined)).toBeUndefined()

@@ -297,11 +297,12 @@ describe.skipIf(!motoIsHere)('provision', () => {
   })
 
   it('changes nothing in a dry run, and shows what it would ask', async () => {
-    const program = provision('--dry-run')
+    const program = provision('--dry-run', '--method', 'communities')
     expect(await program.ended, program.said()).toBe(0)
     for (const call of ['CreateSecurityGroup', 'RunInstances', 'TerminateInstances', 'RevokeSecurityGroupIngress'])
       expect(program.said()).toContain(`would ask ec2:${call}`)
     expect(cloud.asked.filter(one => !/^(Get|Describe)/.test(one.action) && one.input.DryRun !== 'true')).toEqual([])
+    expect(program.said()).toContain(`make quarter Q=${QUARTER} METHOD=communities, again`)
     expect(existsSync(join(folder, 'home'))).toBe(false)
   })
 

@@ -187,14 +187,20 @@ kill $!
     expect(await news(machine, 9)).toMatchObject({ text: 'second half\n', state: { state: 'done' } })
   })
 
-  it('begins one work at a time', async () => {
-    const work = { quarter: '2024Q3', transcripts: undefined, checkpoint: undefined, needsCard: false }
-    // Something that takes long stands in for the set-up.
-    await runThere(machine, 'cd quarterdeck && echo "sleep 60" > bin/instance/setup.sh && rm -f run/state.json')
-    await begin(machine, { ...work, database: 'embedded' })
+  it('begins one work at a time, with every word of it', async () => {
+    const work = { quarter: '2024Q3', transcripts: '/calls', checkpoint: undefined, needsCard: false } as const
+    const more = { database: 'postgres', method: 'communities' } as const
+    // Something that says what it was called with, and takes long, stands in for the supervisor.
+    const node = '#!/bin/sh\necho "$@" > run/words\nexec sleep 60\n'
+    await runThere(machine, 'mkdir -p node/bin && cat > node/bin/node && chmod +x node/bin/node', { input: node })
+    await runThere(machine, 'cd quarterdeck && echo : > bin/instance/setup.sh && rm -f run/state.json')
+    await begin(machine, { ...work, ...more })
+    expect(
+      await runThere(machine, 'cd quarterdeck && until [ -s run/words ]; do sleep 0.05; done && cat run/words'),
+    ).toMatch(/supervise.ts --quarter 2024Q3 --transcripts transcripts\/calls --postgres --method communities$/m)
     const pid = await runThere(machine, 'cat quarterdeck/run/pid')
     expect((await news(machine, 0)).alive).toBe(true)
-    await begin(machine, { ...work, database: 'embedded' })
+    await begin(machine, { ...work, ...more })
     expect(await runThere(machine, 'cat quarterdeck/run/pid')).toBe(pid)
   })
 })

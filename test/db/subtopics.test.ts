@@ -6,7 +6,14 @@ import { check } from '../../lib/db/check.ts'
 import type { Database } from '../../lib/db/connect.ts'
 import { migrate } from '../../lib/db/migrate.ts'
 import { ensureQuarter, partitionName } from '../../lib/db/quarters.ts'
-import { replaceThemes, subthemeIdOf, type Theme, type ThemeTopic, themeIdOf } from '../../lib/db/themes.ts'
+import {
+  replaceThemes,
+  shownThemes,
+  subthemeIdOf,
+  type Theme,
+  type ThemeTopic,
+  themeIdOf,
+} from '../../lib/db/themes.ts'
 import { type FirmTopicRows, replaceTopics, shownTopics, subtopicIdOf, topicIdOf } from '../../lib/db/topics.ts'
 import { onBothDatabases } from './both-databases.ts'
 
@@ -105,9 +112,16 @@ onBothDatabases('the parts of topics and themes', open => {
       `${idOf('B')} ${theme} ${theme}.1 2 2 {ports}`,
       `${idOf('C')} ${theme} ${theme}.1 2 2 {ports}`,
     ])
+    const [{ parts }] = await shownThemes(sql, QUARTER)
+    const shown = { keywords: ['ports'], subthemeId: `${theme}.1` }
+    expect(parts).toEqual([
+      { ...shown, firms: 2, topics: 2 },
+      { ...shown, firms: 1, topics: 1, subthemeId: `${theme}.2` },
+    ])
     await sql`delete from subthemes where subtheme_id = ${`${theme}.2`}`
     expect((await subthemes())[0]).toBe(`${idOf('A')} ${theme}`)
     await writeTheme(themeOf(['A', 'B', 'C'], 0))
+    expect((await shownThemes(sql, QUARTER))[0].parts).toEqual([])
     expect(await subthemes()).toEqual(['A', 'B', 'C'].map(firm => `${idOf(firm)} ${theme}`))
     await writeTheme(themeOf(['A', 'B', 'C'], 2))
     await sql`delete from themes`

@@ -65,7 +65,9 @@ describe.skipIf(!hasRealServer || !psqlIsHere)('the roles of sql/roles.sql', () 
   it('do a quarter together: the owner what makes or drops tables, the workers the rest, the reader looks', async () => {
     await step('owner', 'ingest')
     await step('owner', 'embed', '--firm', 'HLPW') // the first embed fixes the dimension
-    for (const verb of ['embed', 'cluster-firm', 'name-topics', 'aggregate']) await step('worker', verb)
+    await step('worker', 'embed')
+    await step('worker', 'cluster-firm', '--method', 'communities') // which fills more tables, and makes the themes as well
+    for (const verb of ['name-topics', 'aggregate']) await step('worker', verb)
     await step('owner', 'index')
     for (const verb of ['novelty', 'lineage']) await step('worker', verb)
     expect(JSON.parse(await step('reader', 'status', '--json')).quarters[0].next).toBe(null)
