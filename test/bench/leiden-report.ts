@@ -1,6 +1,8 @@
 // What the bench measured of communities beside leidenalg, as Markdown. Nothing is measured here.
 
 import { thousands } from '../../lib/log.ts'
+import { STARTS } from '../../lib/math/community-topics.ts'
+import { FIRM_RESOLUTION } from '../../lib/math/engine.ts'
 import { type LeidenReport, type LeidenRow, OURS } from './leiden.ts'
 import { describeMachine, ratio, seconds, table } from './markdown.ts'
 
@@ -8,8 +10,8 @@ export function reportLeiden({ source, rows, versions, absent, loadAtStart, load
   return [
     `- Data: fuzzy graphs of the first sentences of ${source}, talk left out, firm after firm; and planted graphs.\n${describeMachine(loadAtStart, loadAtEnd)}`,
     describeRows(rows),
-    'One thread each, in turn; the graph is there already. The objective is modularity at the resolution of firms (1.4), of planted groups at 1: the mean ' +
-      'of three seeds, of one above 6,000 nodes. Ours begins once; for topics the best of ten is kept. leidenalg is not asked to go on until nothing changes above 20,000.',
+    `One thread each, in turn; the graph is there already. The objective is modularity at the resolution of firms (${FIRM_RESOLUTION}), of planted groups at 1: the mean ` +
+      `of three seeds, of one above 6,000 nodes. Ours begins once; for topics the best of ${STARTS} is kept. leidenalg is not asked to go on until nothing changes above 20,000.`,
     absent === undefined ? `The Python side: ${versions}.` : `No Python in this run. ${absent.trim()}`,
   ].join('\n\n')
 }
