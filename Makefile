@@ -31,6 +31,8 @@ OF = --quarter "$(Q)"
 TRANSCRIPTS_WORD = $(if $(TRANSCRIPTS),"$(patsubst ~/%,$(HOME)/%,$(TRANSCRIPTS))")
 WHERE = $(TRANSCRIPTS_WORD) $(if $(SKIP_BAD),--skip-bad)
 OUTPUT_WORDS = $(if $(OUTPUT),--output "$(patsubst ~/%,$(HOME)/%,$(OUTPUT))")
+# Said before anything is read; the commands would say it after `ingest`.
+$(if $(filter-out umap-hdbscan communities,$(METHOD)),$(error METHOD is "$(METHOD)"; it must be umap-hdbscan or communities))
 METHOD_WORDS = $(if $(METHOD),--method "$(METHOD)")
 WHOSE = $(if $(FIRM),--firm "$(FIRM)") $(if $(FORCE),--force)
 

@@ -1,6 +1,7 @@
 // The two methods of clustering by the command line: what is refused and how, and that a quarter stays with the method it was
 // made by, or was to be made by, whoever is killed, changed or at work beside. What the methods find is tested in test/math.
 
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { evaluate, type FirmMeasures } from '../../commands/eval.ts'
@@ -16,7 +17,7 @@ import { onBothServers, optionsFor } from '../db/both-databases.ts'
 import { embeddedServer } from '../db/servers.ts'
 import { here, tried } from '../here.ts'
 import { DIMENSIONS, writeQuarter } from '../made-histories.ts'
-import { type Options, sample } from '../run.ts'
+import { type Options, root, sample } from '../run.ts'
 
 const QUARTER = '2016Q4'
 // Short ones: enough for topics by either method.
@@ -61,6 +62,15 @@ describe('a setting that cannot be', () => {
     expect(message).toMatch(reason)
     expect(hint).toMatch(/^--(method|[a-z-]+ [\d.]+)/) // something that can be typed
   })
+})
+
+it('make refuses a method that is none before it reads anything', () => {
+  const { status, stdout, stderr } = spawnSync('make', ['quarter', 'Q=2024Q3', 'METHOD=Leiden'], {
+    cwd: root,
+    encoding: 'utf8',
+  })
+  expect(stderr).toContain('METHOD is "Leiden"; it must be umap-hdbscan or communities')
+  expect([status, stdout]).toEqual([2, ''])
 })
 
 onBothServers('the method of a quarter', (start, name) => {
