@@ -88,7 +88,7 @@ export const command: Command = {
     {
       name: 'method',
       value: 'METHOD',
-      summary: `${METHODS.join(' or ')}`,
+      summary: METHODS.join(' or '),
       default: `the quarter's, else ${METHODS[0]}`,
     },
     {

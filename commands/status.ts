@@ -7,7 +7,7 @@ import { type BoundModel, boundModel } from '../lib/db/model-binding.ts'
 import { withDatabase } from '../lib/db/open.ts'
 import { quartersInDatabase } from '../lib/db/quarters.ts'
 import { failures, type Hand, recipesOf, type Stage, standingOf, workInHand } from '../lib/db/work.ts'
-import { JSON_OUTPUT, optionalQuarterFlag, QUARTER, switchFlag } from '../lib/flags.ts'
+import { JSON_OUTPUT, type MethodName, optionalQuarterFlag, QUARTER, switchFlag } from '../lib/flags.ts'
 import { count, thousands } from '../lib/log.ts'
 import { type MethodOfFirms, methodsOf } from '../lib/text/firm-topics.ts'
 import { renderTable } from '../lib/text/table.ts'
@@ -43,7 +43,7 @@ export type QuarterStatus = {
   calls: number
   sentences: number
   /** By which the topics of how many firms, and the themes, were made, that of most first; none where there are none. */
-  methods: { topics: MethodOfFirms[]; themes: MethodOfFirms['method'] | null }
+  methods: { topics: MethodOfFirms[]; themes: MethodName | null }
   steps: StepStatus[]
   inHand: Hand[]
   failures: { stage: Stage; firmId: string; error: string }[]

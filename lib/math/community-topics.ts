@@ -38,7 +38,6 @@ const CORE_MEMBERSHIP = 0.6
 const CORE_SHARE = 1 / 3
 // As many as are shown of a topic.
 const CORE_LEAST = 5
-
 // The authors' own: what no start holds together keeps so much of its weight, so that the graph does not fall apart.
 const LEAST_AGREEMENT = 0.05
 
@@ -51,16 +50,15 @@ export type CommunityGroups = {
   parts: Int32Array
 }
 
-/** rows: n × d, compared by cosine. The neighbours may be known already: `nNeighbors` - 1 of each row, by cosine. */
+/** rows: n × d, compared by cosine. The same rows, recipe and seed give the same groups. */
 export function communityGroups(
   rows: Table,
   n: number,
   d: number,
   recipe: CommunityRecipe,
   seed: number,
-  neighbors: Neighbors = neighborhood(rows, n, d, recipe),
 ): CommunityGroups {
-  const graph = communityGraph(neighbors, n)
+  const graph = communityGraph(neighborhood(rows, n, d, recipe), n)
   const resolution = recipe.resolution === 'steadiest' ? steadiest(rows, n, d, graph, recipe, seed) : recipe.resolution
   const groups = groupsOf(graph, resolution, recipe, seed)
   const parts = partsOf(graph, rowsByLabel(groups.labels, groups.count), resolution, recipe.minClusterSize, seed)

@@ -2,6 +2,7 @@
 // Plain data in, plain data out, no chance of its own: it runs in a worker thread, and the same firm gives the same
 // topics in any thread, in any order. How points become clusters is lib/math.
 
+import type { MethodName } from '../flags.ts'
 import { type CommunityRecipe, coreOf } from '../math/community-topics.ts'
 import {
   type Clustered,
@@ -121,11 +122,11 @@ export function methodOf({
   return { engine, recipe } as Method // they came together, which the rest of a union forgets
 }
 
-export type MethodOfFirms = { method: 'umap-hdbscan' | 'communities'; firms: number }
+export type MethodOfFirms = { method: MethodName; firms: number }
 
 /** The methods of recipes, as JSON, of firms or of themes; that of most firms first. */
 export function methodsOf(recipes: readonly { recipe: string; firms: number }[]): MethodOfFirms[] {
-  const firmsOf = new Map<MethodOfFirms['method'], number>()
+  const firmsOf = new Map<MethodName, number>()
   for (const { recipe, firms } of recipes) {
     const method = JSON.parse(recipe).engine === 'communities' ? 'communities' : 'umap-hdbscan'
     firmsOf.set(method, (firmsOf.get(method) ?? 0) + firms)

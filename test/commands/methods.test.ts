@@ -185,13 +185,15 @@ onBothServers('the method of a quarter', (start, name) => {
   // A machine elsewhere holds the rows, and ends with a recipe of its own while the command waits for it.
   const elsewhere = async (stage: Stage, firmId: string, recipe: string, words: string[]) => {
     await sql`
-      update work set state = 'stale', lease_by = 'spot-7/4026531836/1234/5678', lease_until = now() + interval '1 minute'
+      update work
+      set state = 'stale', recipe = '', lease_by = 'spot-7/4026531836/1234/5678', lease_until = now() + interval '1 minute'
       where stage = ${stage} and firm_id = ${firmId}`
     const said = run(stage, ...words)
     const mayBeOver = said.then(() => true)
-    const waits = async () => (await sql`select from runs where command = ${stage} and finished_at is null`).length > 0
-    while (!(await waits())) if (await Promise.race([mayBeOver, waits()])) break
-    await new Promise(resolve => setTimeout(resolve, 300)) // so that it is not before the recipe is compared
+    // It writes there what it wants, and compares no recipe afterwards.
+    const hasBegun = async () =>
+      (await sql`select from work where stage = ${stage} and firm_id = ${firmId} and recipe <> ''`).length > 0
+    while (!(await hasBegun())) if (await Promise.race([mayBeOver, hasBegun()])) break
     await sql`
       update work set state = 'done', recipe = ${recipe}, lease_by = null, lease_until = null
       where stage = ${stage} and firm_id = ${firmId}`

@@ -130,11 +130,6 @@ describe('communityGroups', () => {
     expect(adjustedRandIndex(truth, parts)).toBeGreaterThan(0.8)
   })
 
-  it('takes neighbours that are known already for its own', () => {
-    for (const { n, rows } of TABLES)
-      expect(communityGroups(rows, n, D, recipe, SEED, neighborsOf(rows, n))).toEqual(groupsOf(rows, n))
-  })
-
   it('gives the same for the same seed, and for other rows first the same groups', () => {
     for (const { n, rows } of TABLES) {
       const { labels, probabilities } = groupsOf(rows, n)

@@ -106,10 +106,11 @@ describe.each<[string, ThemeRecipe]>([
         const rows = [...labels.keys()].filter(i => truth[i] >= from && truth[i] < to)
         return rows.filter(i => labels[i] !== NOISE).length / rows.length
       }
-      // A large group that is seen as several themes loses none for it; communities see more of them, and lose a few.
-      expect(shareIn(0, 3)).toBeGreaterThan('resolution' in recipe ? 0.75 : 0.95)
-      // Communities leave fewer out: in a space of 32 dimensions sixty topics are enough for some to lie near one another.
-      expect(shareIn(3, 63)).toBeLessThan('resolution' in recipe ? 0.95 : 0.8)
+      // A large group that is seen as several themes loses none for it. The group of 16 is more than 15 % of 102 topics: parted
+      // again, communities may leave two or three of it over (eight seeds: 3 of the 42 at most).
+      expect(shareIn(0, 3)).toBeGreaterThan('resolution' in recipe ? 0.9 : 0.95)
+      // Communities leave fewer out: in 32 dimensions sixty topics are enough for some to lie near one another (eight seeds: .87 at most).
+      expect(shareIn(3, 63)).toBeLessThan('resolution' in recipe ? 0.9 : 0.8)
     }
   })
 
@@ -234,6 +235,14 @@ describe.each<[string, ThemeRecipe]>([
     const wrong = { ...neighbors, indices: neighbors.indices.map(index => (index + 77) % n) }
     expect(clusterThemes({ ...job, neighbors: wrong })).not.toEqual(alone)
   })
+})
+
+it('communities keep whole what is too large and does not come apart, such as copies, at any resolution', () => {
+  const { vectors, truth } = planted([9, 9, 9, 9], 0)
+  for (const resolution of [0.01, 1, 2]) {
+    const recipe = { ...THEME_COMMUNITIES, largestShare: 0.05, resolution }
+    expect([...clusterThemes({ vectors, n: 36, d: D, recipe, seed: 7 }).labels]).toEqual(truth)
+  }
 })
 
 describe('scaledRecipe', () => {
