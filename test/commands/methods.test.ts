@@ -65,10 +65,14 @@ describe('a setting that cannot be', () => {
 })
 
 it('make refuses a method that is none before it reads anything', () => {
-  const { status, stdout, stderr } = spawnSync('make', ['quarter', 'Q=2024Q3', 'METHOD=Leiden'], {
-    cwd: root,
-    encoding: 'utf8',
-  })
+  const { status, stdout, stderr } = spawnSync(
+    'make',
+    ['--no-print-directory', 'quarter', 'Q=2024Q3', 'METHOD=Leiden'],
+    {
+      cwd: root,
+      encoding: 'utf8',
+    },
+  )
   expect(stderr).toContain('METHOD is "Leiden"; it must be umap-hdbscan or communities')
   expect([status, stdout]).toEqual([2, ''])
 })
